@@ -1,0 +1,70 @@
+#include "errors.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+namespace toroni::bindings {
+
+using base::ErrorCode;
+
+namespace {
+
+PyObject* classes = nullptr;  // a dict, kept as long as the process lives
+
+const char* class_name_of(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::invalid_argument: return "InvalidArgument";
+        case ErrorCode::not_found: return "BusNotFound";
+        case ErrorCode::permission_denied: return "PermissionDenied";
+        case ErrorCode::no_space: return "SharedMemoryFull";
+        case ErrorCode::not_ready: return "BusNotReady";
+        case ErrorCode::damaged: return "BusDamaged";
+        case ErrorCode::incompatible: return "BusMismatch";
+        case ErrorCode::slots_exhausted: return "NoFreeSlot";
+        case ErrorCode::system: return "OperatingSystemError";
+    }
+    return "ToroniError";
+}
+
+void register_errors(nb::dict by_name) {
+    Py_XDECREF(classes);
+    classes = by_name.release().ptr();
+}
+
+}  // namespace
+
+nb::object error_class(const char* name) {
+    PyObject* found = classes == nullptr ? nullptr : PyDict_GetItemString(classes, name);
+    return nb::borrow(found == nullptr ? PyExc_RuntimeError : found);
+}
+
+void raise(const char* class_name, const std::string& message) {
+    PyErr_SetString(error_class(class_name).ptr(), message.c_str());
+    throw nb::python_error();
+}
+
+void raise(nb::handle exception) {
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
+    throw nb::python_error();
+}
+
+nb::object make_loss(const ring::Loss& loss, const std::string& label) {
+    const char* name = loss.cause == ring::ReadStatus::restarted ? "StreamRestarted"
+                       : loss.cause == ring::ReadStatus::damaged ? "StreamDamaged"
+                                                                 : "MessagesLost";
+    return error_class(name)(loss.bytes, loss.messages, loss.from, loss.to, label);
+}
+
+void bind_errors(nb::module_& module) {
+    module.def("_register_errors", &register_errors, nb::arg("classes"),
+               "Takes the exception classes by name; called once, by toroni._errors.");
+    nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const base::Error& error) {
+            PyErr_SetString(error_class(class_name_of(error.code())).ptr(), error.what());
+        }
+    });
+}
+
+}  // namespace toroni::bindings

@@ -1,0 +1,28 @@
+// Errors of the core as Python exceptions. The classes are Python's (toroni/_errors.py), handed in at import.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <string>
+
+#include "toroni/base/error.hpp"
+#include "toroni/ring/reader.hpp"
+
+namespace toroni::bindings {
+
+namespace nb = nanobind;
+
+// Takes the classes by name, and translates base::Error into them from now on.
+void bind_errors(nb::module_& module);
+
+// Raises the class of that name with a message.
+[[noreturn]] void raise(const char* class_name, const std::string& message);
+// Raises an exception object.
+[[noreturn]] void raise(nb::handle exception);
+
+// A new MessagesLost, StreamRestarted or StreamDamaged.
+[[nodiscard]] nb::object make_loss(const ring::Loss& loss, const std::string& label);
+// A class of toroni/_errors.py.
+[[nodiscard]] nb::object error_class(const char* name);
+
+}  // namespace toroni::bindings

@@ -1,0 +1,197 @@
+#include "reader.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+namespace toroni::bindings {
+
+namespace {
+
+// One run takes no more than this, so that a reader that is nearly overtaken gets something done.
+constexpr std::uint64_t most_bytes_a_run = 4u << 20;
+constexpr std::uint64_t copy_without_gil = 64 * 1024;
+
+ring::Start to_start(nb::handle start) {
+    if (nb::isinstance<nb::str>(start)) {
+        const auto text = nb::cast<std::string>(start);
+        if (text == "now") return {ring::StartKind::now};
+        if (text == "oldest") return {ring::StartKind::oldest};
+    } else if (PyLong_Check(start.ptr()) && !PyBool_Check(start.ptr())) {
+        std::uint64_t position = 0;
+        if (nb::try_cast(start, position)) return {ring::StartKind::position, position};
+    }
+    raise("InvalidArgument", "start must be 'now', 'oldest' or a position; got " +
+                                 nb::cast<std::string>(nb::repr(start)));
+}
+
+nb::object check_on_loss(nb::handle on_loss) {
+    if (nb::isinstance<nb::str>(on_loss)) {
+        const auto text = nb::cast<std::string>(on_loss);
+        if (text == "raise" || text == "skip") return nb::borrow(on_loss);
+    } else if (PyCallable_Check(on_loss.ptr())) {
+        return nb::borrow(on_loss);
+    }
+    raise("InvalidArgument", "on_loss must be 'raise', 'skip' or a callable; got " +
+                                 nb::cast<std::string>(nb::repr(on_loss)));
+}
+
+std::byte* bytes_of(nb::handle object) { return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(object.ptr())); }
+
+nb::object new_bytes(std::uint64_t length) {
+    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
+    if (bytes == nullptr) throw nb::python_error();
+    return nb::steal(bytes);
+}
+
+}  // namespace
+
+Reader::Reader(const Stream& stream, nb::handle start, const std::string& label, nb::handle on_loss)
+    : label_(label), on_loss_(check_on_loss(on_loss)), session_(stream.session()) {
+    if (!session_->memory->may_read()) {
+        raise("InvalidArgument", "the stream '" + stream.name() + "' was opened with role='writer'");
+    }
+    if (label.size() >= base::label_size || label.find('\0') != std::string::npos) {
+        raise("InvalidArgument", "a label has at most " + std::to_string(base::label_size - 1) +
+                                     " bytes of UTF-8 and no NUL");
+    }
+    reader_ = std::make_unique<ring::Reader>(session_->memory, to_start(start), label);
+}
+
+ring::Reader& Reader::open_reader() {
+    if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
+    if (reader_->is_inherited()) reader_->take_own_slot();
+    return *reader_;
+}
+
+bool Reader::copy_all(std::vector<nb::object>& bodies) {
+    std::uint64_t total = 0;
+    for (const ring::Frame& frame : reader_->frames()) {
+        bodies.push_back(new_bytes(frame.length));
+        total += frame.length;
+    }
+    std::optional<ReleasedGil> released;
+    if (total > copy_without_gil) released.emplace();
+    std::size_t i = 0;
+    for (const ring::Frame& frame : reader_->frames()) reader_->copy(frame, bytes_of(bodies[i++]));
+    return true;
+}
+
+template <class Take>
+bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& take) {
+    if (!lock_.acquire(deadline)) return false;
+    Use use(lock_);
+    ring::Reader& reader = open_reader();
+    while (true) {
+        const auto status = reader.begin(most, most_bytes_a_run);
+        if (status == ring::ReadStatus::empty) {
+            PythonWaiter waiter(&closing_);
+            if (!blocking::wait_for_news(reader, deadline, waiter)) return false;
+        } else if (status == ring::ReadStatus::messages) {
+            std::vector<nb::object> bodies;
+            bodies.reserve(reader.frames().size());
+            copy_all(bodies);
+            const std::vector<ring::Frame> frames(reader.frames().begin(), reader.frames().end());
+            if (!reader.commit()) {
+                report_loss(ring::ReadStatus::lost);
+                continue;
+            }
+            last_position_ = frames.back().position;
+            for (std::size_t i = 0; i < frames.size(); ++i) take(frames[i], std::move(bodies[i]));
+            return true;
+        } else {
+            report_loss(status);
+        }
+    }
+}
+
+void Reader::report_loss(ring::ReadStatus cause) {
+    const ring::Loss loss = reader_->resume(cause);
+    lost_bytes_ += loss.bytes;
+    if (lost_messages_ && loss.messages) *lost_messages_ += *loss.messages;
+    else lost_messages_.reset();
+    const bool by_text = nb::isinstance<nb::str>(on_loss_);
+    const bool skip = by_text && nb::cast<std::string>(on_loss_) == "skip";
+    if (skip) return;
+    const nb::object exception = make_loss(loss, label_);
+    if (by_text) raise(exception);
+    on_loss_(exception);
+}
+
+nb::object Reader::read(std::optional<double> timeout) {
+    nb::object message = nb::none();
+    fetch(1, blocking::Deadline(to_timeout(timeout)),
+          [&](const ring::Frame&, nb::object&& body) { message = std::move(body); });
+    return message;
+}
+
+nb::object Reader::next() {
+    if (is_closed()) throw nb::stop_iteration();
+    return read(std::nullopt);
+}
+
+nb::list Reader::read_many(std::size_t most, std::optional<double> timeout, bool with_positions) {
+    if (most == 0) raise("InvalidArgument", "max must be at least 1");
+    nb::list messages;
+    fetch(most, blocking::Deadline(to_timeout(timeout)), [&](const ring::Frame& frame, nb::object&& body) {
+        if (with_positions) messages.append(nb::make_tuple(frame.position, body));
+        else messages.append(body);
+    });
+    return messages;
+}
+
+bool Reader::wait(std::optional<double> timeout) {
+    const blocking::Deadline deadline(to_timeout(timeout));
+    if (!lock_.acquire(deadline)) return false;
+    Use use(lock_);
+    ring::Reader& reader = open_reader();
+    PythonWaiter waiter(&closing_);
+    return blocking::wait_for_news(reader, deadline, waiter);
+}
+
+void Reader::close() {
+    if (!reader_) return;
+    closing_.store(true);
+    if (lock_.is_mine()) return;  // from a signal handler inside a read: its wait ends, the finalizer does the rest
+    // Whoever waits inside is woken until it is out: it may be just about to sleep.
+    while (!lock_.acquire(blocking::Deadline(os::Nanoseconds{1'000'000}))) {
+        if (const auto* word = reader_->wake_word()) os::futex_wake(*word);
+    }
+    Use use(lock_);
+    reader_.reset();
+    session_.reset();
+}
+
+base::Position Reader::position() const {
+    if (!reader_) raise("Closed", "the reader is closed");
+    return reader_->position();
+}
+
+std::uint64_t Reader::lag() const {
+    if (!reader_) raise("Closed", "the reader is closed");
+    return reader_->lag();
+}
+
+void bind_reader(nb::module_& module) {
+    nb::class_<Reader>(module, "Reader", "A position in a raw stream; use toroni.rmp.Stream.reader().")
+        .def(nb::init<const Stream&, nb::handle, const std::string&, nb::handle>(), nb::arg("stream"),
+             nb::arg("start"), nb::arg("label"), nb::arg("on_loss"))
+        .def("read", &Reader::read, nb::arg("timeout") = nb::none(),
+             nb::sig("def read(self, timeout: float | None = None) -> bytes | None"))
+        .def("_read_many", &Reader::read_many, nb::arg("max"), nb::arg("timeout").none(), nb::arg("with_positions"))
+        .def("wait", &Reader::wait, nb::arg("timeout") = nb::none())
+        .def("__iter__", [](nb::handle self) { return nb::borrow(self); },
+             nb::sig("def __iter__(self) -> typing.Self"))
+        .def("__next__", &Reader::next, nb::sig("def __next__(self) -> bytes"))
+        .def("_close", &Reader::close)
+        .def_prop_ro("closed", &Reader::is_closed, "Whether close() was called.")
+        .def_prop_ro("label", [](const Reader& self) { return self.label(); },
+                     "What this reader calls itself, for those who see it in statistics and errors.")
+        .def_prop_ro("position", &Reader::position, "Stream position where the next message is looked for.")
+        .def_prop_ro("last_position", &Reader::last_position, "Position of the last message returned; None before.")
+        .def_prop_ro("lag", &Reader::lag, "Bytes of the stream that are still to be read.")
+        .def_prop_ro("lost", &Reader::lost, "Bytes of the stream that this reader missed.")
+        .def_prop_ro("lost_messages", &Reader::lost_messages,
+                     "Messages that this reader missed; None once they could not be counted.");
+}
+
+}  // namespace toroni::bindings

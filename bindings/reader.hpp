@@ -1,0 +1,57 @@
+// toroni._core.Reader: a position in a raw stream, made, used and closed on any threads.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "stream.hpp"
+#include "toroni/ring/reader.hpp"
+#include "use_lock.hpp"
+
+namespace toroni::bindings {
+
+class Reader {
+public:
+    Reader(const Stream& stream, nb::handle start, const std::string& label, nb::handle on_loss);
+
+    nb::object read(std::optional<double> timeout);
+    nb::object next();
+    nb::list read_many(std::size_t most, std::optional<double> timeout, bool with_positions);
+    bool wait(std::optional<double> timeout);
+    void close();
+
+    [[nodiscard]] bool is_closed() const { return closing_.load(); }
+    [[nodiscard]] const std::string& label() const { return label_; }
+    [[nodiscard]] base::Position position() const;
+    [[nodiscard]] std::uint64_t lag() const;
+    [[nodiscard]] std::uint64_t lost() const { return lost_bytes_; }
+    [[nodiscard]] std::optional<std::uint64_t> lost_messages() const { return lost_messages_; }
+    [[nodiscard]] std::optional<base::Position> last_position() const { return last_position_; }
+
+private:
+    // Reads up to `most` messages and hands each to `take(frame, bytes)`. False if there was none in time.
+    template <class Take>
+    bool fetch(std::size_t most, const blocking::Deadline& deadline, Take&& take);
+    [[nodiscard]] bool copy_all(std::vector<nb::object>& bodies);
+    // Tells of a loss as on_loss says; returns if reading goes on.
+    void report_loss(ring::ReadStatus cause);
+    ring::Reader& open_reader();
+
+    std::string label_;
+    nb::object on_loss_;
+    std::shared_ptr<Session> session_;     // the ring stays mapped as long as this reader is open
+    std::unique_ptr<ring::Reader> reader_;
+    UseLock lock_;
+    std::atomic<bool> closing_{false};
+    std::uint64_t lost_bytes_ = 0;
+    std::optional<std::uint64_t> lost_messages_ = 0;
+    std::optional<base::Position> last_position_;
+};
+
+void bind_reader(nb::module_& module);
+
+}  // namespace toroni::bindings

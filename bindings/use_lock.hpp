@@ -1,0 +1,100 @@
+// One thread at a time in an object's methods, the others queue with the GIL released.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "blocking.hpp"
+#include "errors.hpp"
+#include "gil.hpp"
+#include "toroni/os/process.hpp"
+
+namespace toroni::bindings {
+
+// Lets pending signal handlers run; throws what they raise. Needs the GIL.
+inline void check_signals() {
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+// How the loops of blocking.hpp wait on behalf of Python. Made and ended with the GIL held.
+class PythonWaiter {
+public:
+    // `closing`, if given, ends a wait as soon as it is true.
+    explicit PythonWaiter(const std::atomic<bool>* closing = nullptr) : closing_(closing) {}
+    void before_wait() {
+        if (!released_) released_.emplace();
+    }
+    void after_wait(bool maybe_signal) {
+        const bool closed = closing_ != nullptr && closing_->load();
+        if (!maybe_signal && !closed) return;
+        released_->take();
+        if (closed) raise("Closed", "closed by another thread");
+        check_signals();
+        released_->give();
+    }
+    void finish() { released_.reset(); }
+
+private:
+    const std::atomic<bool>* closing_;
+    std::optional<ReleasedGil> released_;
+};
+
+class UseLock {
+public:
+    // False if `deadline` passed. Raises if this very thread is inside already: in a signal handler, a
+    // finalizer or an on_loss callback.
+    [[nodiscard]] bool acquire(const blocking::Deadline& deadline) {
+        forget_parent();
+        if (!mutex_->try_lock()) {
+            if (is_mine()) raise("InUse", "this reader is in use by the same thread: a signal handler, a finalizer or "
+                                          "an on_loss callback cannot read from it");
+            ReleasedGil released;
+            while (!mutex_->try_lock_for(deadline.remaining(blocking::signal_slice))) {
+                released.take();
+                check_signals();
+                if (deadline.has_passed()) return false;
+                released.give();
+            }
+        }
+        owner_.store(std::this_thread::get_id());
+        return true;
+    }
+
+    void release() {
+        owner_.store(std::thread::id{});
+        mutex_->unlock();
+    }
+
+    [[nodiscard]] bool is_mine() const { return owner_.load() == std::this_thread::get_id(); }
+
+private:
+    // In a forked child the lock may be held by a thread that does not exist there.
+    void forget_parent() {
+        if (generation_ == os::fork_generation()) return;
+        generation_ = os::fork_generation();
+        static_cast<void>(mutex_.release());
+        mutex_ = std::make_unique<std::timed_mutex>();
+        owner_.store(std::thread::id{});
+    }
+
+    std::unique_ptr<std::timed_mutex> mutex_ = std::make_unique<std::timed_mutex>();
+    std::atomic<std::thread::id> owner_{};
+    std::uint32_t generation_ = os::fork_generation();
+};
+
+// Releases the lock at the end of a method.
+class Use {
+public:
+    explicit Use(UseLock& lock) : lock_(lock) {}
+    ~Use() { lock_.release(); }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+private:
+    UseLock& lock_;
+};
+
+}  // namespace toroni::bindings

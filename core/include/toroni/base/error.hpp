@@ -1,0 +1,31 @@
+// The one exception type of the core. Outcomes that a caller expects (no room, empty, lost, an owner that
+// died) are return values, not exceptions.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace toroni::base {
+
+enum class ErrorCode {
+    invalid_argument,   // the caller's mistake
+    not_found,          // no such bus
+    permission_denied,  // the files exist, but not for us
+    no_space,           // shared memory is full
+    not_ready,          // being made or removed by somebody right now: try again
+    damaged,            // the bytes found are not those of a bus
+    incompatible,       // a bus, but of other sizes, another version, another PID namespace
+    slots_exhausted,    // max_readers readers are attached
+    system,             // any other failed system call
+};
+
+class Error : public std::runtime_error {
+public:
+    Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+    [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+
+private:
+    ErrorCode code_;
+};
+
+}  // namespace toroni::base

@@ -1,0 +1,33 @@
+// Copies of ring bytes that may race with a writer of another process. A reader may copy bytes while they
+// are being overwritten; the claim test after the copy then says so, and the copy is thrown away. The
+// language calls such a race undefined; what we rely on is that memcpy between ordinary memory moves bytes
+// and nothing else, which holds on every platform that we support. Under ThreadSanitizer the same copies
+// are made of relaxed atomic bytes, so that it reports every other race.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include "toroni/base/fence.hpp"
+
+namespace toroni::base {
+
+#ifdef TORONI_THREAD_SANITIZER
+inline void copy_from_ring(void* to, const std::byte* from, std::size_t size) noexcept {
+    auto* out = static_cast<std::byte*>(to);
+    for (std::size_t i = 0; i < size; ++i) out[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
+}
+inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noexcept {
+    const auto* in = static_cast<const std::byte*>(from);
+    for (std::size_t i = 0; i < size; ++i) __atomic_store_n(to + i, in[i], __ATOMIC_RELAXED);
+}
+#else
+inline void copy_from_ring(void* to, const std::byte* from, std::size_t size) noexcept {
+    std::memcpy(to, from, size);
+}
+inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noexcept {
+    if (size != 0) std::memcpy(to, from, size);
+}
+#endif
+
+}  // namespace toroni::base

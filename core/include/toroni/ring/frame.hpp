@@ -1,0 +1,86 @@
+// Where a frame goes, and what a header says.
+//
+// A frame never wraps around the end of the ring. Fewer than 5 bytes left there: no header, both sides skip
+// them. A frame that does not fit: a padding frame fills the rest. Exactly 5 bytes left behind a frame would
+// become a padding frame of length 0, which C++ readers take for an overwritten header: so a frame that would
+// leave them goes to index 0, behind padding. One frame cannot avoid it: that of capacity - 5 bytes at index
+// 0; and where 5 bytes are left all the same, a padding frame of length 0 is written, and our readers take it.
+#pragma once
+
+#include <cstdint>
+
+#include "toroni/base/layout.hpp"
+#include "toroni/base/racing_copy.hpp"
+
+namespace toroni::ring {
+
+struct Placement {
+    std::uint64_t skip;      // bytes before the frame: padding, or a blank tail if fewer than 5
+    base::Position frame;    // where its header goes
+    base::Position end;
+};
+
+[[nodiscard]] constexpr std::uint64_t bytes_to_ring_end(base::Position position, std::uint64_t capacity) noexcept {
+    return capacity - (position & (capacity - 1));
+}
+
+// `body` is at most capacity - 5.
+[[nodiscard]] constexpr Placement place(base::Position at, std::uint64_t body, std::uint64_t capacity) noexcept {
+    const std::uint64_t size = base::frame_header_size + body;
+    const std::uint64_t rest = bytes_to_ring_end(at, capacity);
+    const bool fits = size <= rest && (rest - size != base::frame_header_size || rest == capacity);
+    const std::uint64_t skip = fits ? 0 : rest;
+    return {skip, at + skip, at + skip + size};
+}
+
+struct FrameHeader {
+    std::uint8_t type;
+    std::uint32_t length;
+};
+
+// May race with a writer: the result means nothing before the claim test has passed.
+[[nodiscard]] inline FrameHeader read_header(const std::byte* at) noexcept {
+    std::byte bytes[base::frame_header_size];
+    base::copy_from_ring(bytes, at, sizeof bytes);
+    FrameHeader header{std::to_integer<std::uint8_t>(bytes[0]), 0};
+    std::memcpy(&header.length, bytes + 1, sizeof header.length);
+    return header;
+}
+
+inline void write_header(std::byte* at, base::FrameType type, std::uint64_t length) noexcept {
+    std::byte bytes[base::frame_header_size] = {static_cast<std::byte>(type)};
+    const auto length32 = static_cast<std::uint32_t>(length);
+    std::memcpy(bytes + 1, &length32, sizeof length32);
+    base::copy_to_ring(at, bytes, sizeof bytes);
+}
+
+enum class StepKind { message, padding, damage };
+
+// One step of a walk along the frames from `at` to at most `limit`.
+struct Step {
+    StepKind kind;
+    std::uint64_t length;    // of a message's body
+    base::Position end;
+};
+
+[[nodiscard]] inline Step step(const std::byte* data, std::uint64_t capacity, base::Position at,
+                               base::Position limit) noexcept {
+    const std::uint64_t rest = bytes_to_ring_end(at, capacity);
+    const auto available = static_cast<std::uint64_t>(base::distance(at, limit));
+    if (rest < base::frame_header_size) {
+        return {rest <= available ? StepKind::padding : StepKind::damage, 0, at + rest};
+    }
+    if (available < base::frame_header_size) return {StepKind::damage, 0, at};
+    const FrameHeader header = read_header(data + (at & (capacity - 1)));
+    const std::uint64_t size = base::frame_header_size + header.length;
+    if (size > rest || size > available) return {StepKind::damage, 0, at};
+    if (header.type == static_cast<std::uint8_t>(base::FrameType::padding)) {
+        return {StepKind::padding, 0, at + size};
+    }
+    if (header.type != static_cast<std::uint8_t>(base::FrameType::message) || header.length == 0) {
+        return {StepKind::damage, 0, at};
+    }
+    return {StepKind::message, header.length, at + size};
+}
+
+}  // namespace toroni::ring

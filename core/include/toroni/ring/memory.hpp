@@ -1,0 +1,95 @@
+// The two segments of a bus, opened, checked and mapped. Sizes are read from shared memory once, checked
+// against the files, and never read from there again.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "toroni/base/layout.hpp"
+#include "toroni/os/keeper.hpp"
+#include "toroni/os/segment.hpp"
+
+namespace toroni::ring {
+
+enum class Role { both, reader, writer };
+
+struct Options {
+    std::string name;
+    std::uint64_t capacity = 0;      // bytes; 0: whatever the bus has, or the default
+    std::uint32_t max_readers = 0;   // 0: likewise
+    mode_t mode = 0600;
+    Role role = Role::both;
+    std::string directory = "/dev/shm";
+};
+
+inline constexpr std::uint64_t default_capacity = 4u << 20;
+inline constexpr std::uint32_t default_max_readers = 64;
+
+class Memory {
+public:
+    // Opens the bus, or makes it if nobody has. Throws base::Error; `not_ready` means: try again soon.
+    static std::shared_ptr<Memory> open(const Options& options);
+
+    // Removes the bus's names; who has it open goes on. False if there was nothing.
+    static bool remove(const std::string& name, const std::string& directory = "/dev/shm");
+
+    Memory(os::Segment ring, os::Segment reader_info, Role role);
+    ~Memory() = default;
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+
+    [[nodiscard]] std::uint64_t capacity() const noexcept { return capacity_; }
+    [[nodiscard]] std::uint32_t max_readers() const noexcept { return max_readers_; }
+    [[nodiscard]] Role role() const noexcept { return role_; }
+    [[nodiscard]] bool may_write() const noexcept { return role_ != Role::reader; }
+    [[nodiscard]] bool may_read() const noexcept { return role_ != Role::writer; }
+
+    [[nodiscard]] base::RingHeader& ring() const noexcept { return *ring_; }
+    [[nodiscard]] std::byte* data() const noexcept { return ring_segment_.data() + sizeof(base::RingHeader); }
+    [[nodiscard]] base::RingExtension* ring_extension() const noexcept { return ring_extension_; }
+
+    [[nodiscard]] base::ReaderInfoHeader& info() const noexcept { return *info_; }
+    [[nodiscard]] base::ReaderSlot& slot(std::uint32_t index) const noexcept { return slots_[index]; }
+    [[nodiscard]] base::ReaderInfoExtension* info_extension() const noexcept { return info_extension_; }
+    // Nothing where a foreign process made the segment.
+    [[nodiscard]] base::SlotEntry* entry(std::uint32_t index) const noexcept {
+        return info_extension_ == nullptr ? nullptr : entries_ + index;
+    }
+
+    // Whether foreign processes must be expected: they made one of the segments.
+    [[nodiscard]] bool is_foreign() const noexcept { return ring_extension_ == nullptr || info_extension_ == nullptr; }
+
+    // The furthest position that was announced or published. acquire: pairs with Writer's stores of claim_pos
+    // and free_pos. claim_pos is loaded first, so that it never seems ahead of a free_pos that is older.
+    [[nodiscard]] base::Position horizon() const noexcept {
+        const auto claimed = ring_extension_ == nullptr ? ring_->free_pos.load(std::memory_order_acquire)
+                                                        : ring_extension_->claim_pos.load(std::memory_order_acquire);
+        return base::later(claimed, ring_->free_pos.load(std::memory_order_acquire));
+    }
+
+    // The thread that holds this process's slots, started with its first reader and ended with its last.
+    [[nodiscard]] std::shared_ptr<os::Keeper> keeper();
+
+private:
+    os::Segment ring_segment_;
+    os::Segment info_segment_;
+    Role role_;
+    std::uint64_t capacity_ = 0;
+    std::uint32_t max_readers_ = 0;
+    base::RingHeader* ring_ = nullptr;
+    base::RingExtension* ring_extension_ = nullptr;
+    base::ReaderInfoHeader* info_ = nullptr;
+    base::ReaderSlot* slots_ = nullptr;
+    base::ReaderInfoExtension* info_extension_ = nullptr;
+    base::SlotEntry* entries_ = nullptr;
+
+    std::mutex keeper_mutex_;
+    std::weak_ptr<os::Keeper> keeper_;
+};
+
+}  // namespace toroni::ring

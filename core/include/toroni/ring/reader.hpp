@@ -1,0 +1,116 @@
+// Reading messages from the ring: no lock, no store to it, never a wait.
+//
+// A run is read in two passes. begin() walks the headers, so that the caller knows the lengths before it
+// allocates anything; copy() fetches bodies; commit() moves on. After each pass the claim test says whether
+// the bytes can have been overwritten while they were read: acquire fence, then the horizon, tested against
+// the oldest position that the pass read. If the test fails, nothing of the pass is believed. A header that
+// passed the test but makes no sense is damage, which is an error and not loss.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "toroni/base/racing_copy.hpp"
+#include "toroni/ring/memory.hpp"
+#include "toroni/ring/slot.hpp"
+
+namespace toroni::ring {
+
+struct Frame {
+    base::Position position;   // of its header
+    std::uint64_t length;      // of its body
+};
+
+enum class ReadStatus {
+    messages,   // frames() has at least one
+    empty,      // nothing to read
+    lost,       // overtaken by writers: call resume()
+    restarted,  // the stream began anew under us: call resume()
+    damaged,    // the bytes in the ring are not a stream: call resume()
+};
+
+// What a reader missed. It goes on at `to`.
+struct Loss {
+    ReadStatus cause;
+    base::Position from;
+    base::Position to;
+    std::uint64_t bytes;                       // of the stream, headers and padding included; 0 if restarted
+    std::optional<std::uint64_t> messages;     // where they can be counted
+};
+
+enum class StartKind { now, oldest, position };
+
+struct Start {
+    StartKind kind = StartKind::now;
+    base::Position position = 0;
+};
+
+class Reader {
+public:
+    // Takes a slot. Throws slots_exhausted.
+    Reader(std::shared_ptr<Memory> memory, Start start, std::string label);
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+
+    // Walks at most `max_frames` messages, and stops behind the one that reaches `max_bytes` of bodies.
+    [[nodiscard]] ReadStatus begin(std::size_t max_frames, std::uint64_t max_bytes);
+    [[nodiscard]] std::span<const Frame> frames() const noexcept { return frames_; }
+    void copy(const Frame& frame, std::byte* to) const noexcept {
+        const auto index = (frame.position + base::frame_header_size) & (memory_->capacity() - 1);
+        base::copy_from_ring(to, memory_->data() + index, frame.length);
+    }
+    // Whether all that was copied since begin() is whole; if so the reader stands behind it. Otherwise it
+    // stands where it stood, and the copies are to be thrown away: call resume().
+    [[nodiscard]] bool commit();
+
+    // After lost, restarted or damaged (or a commit that failed): goes on at the stream end.
+    Loss resume(ReadStatus cause);
+
+    // Where the next frame is looked for.
+    [[nodiscard]] base::Position position() const noexcept { return position_; }
+    [[nodiscard]] std::uint64_t lag() const noexcept;
+
+    // ---- sleeping: set_waiting(), then wake_sequence(), then has_news(); only if that is false sleep on the
+    // sequence; clear_waiting() after.
+    void set_waiting() noexcept;
+    void clear_waiting() noexcept { slot_->clear_waiting(); }
+    [[nodiscard]] const std::atomic<std::uint32_t>* wake_word() const noexcept;
+    // Whether begin() would not say `empty`.
+    [[nodiscard]] bool has_news() const noexcept;
+
+    // In a forked child the slot is the parent's: takes one of its own, at the same position.
+    [[nodiscard]] bool is_inherited() const noexcept { return slot_->is_inherited(); }
+    void take_own_slot();
+
+    [[nodiscard]] const std::string& label() const noexcept { return label_; }
+
+private:
+    [[nodiscard]] ReadStatus walk(std::size_t max_frames, std::uint64_t max_bytes);
+    void advance(base::Position to);
+    void make_room(bool at_end) noexcept;
+    void synchronize_count() noexcept;
+    base::Position find_stream_end(std::optional<std::uint64_t>& missed) noexcept;
+
+    std::shared_ptr<Memory> memory_;
+    std::string label_;
+    std::unique_ptr<Slot> slot_;
+    base::Position position_ = 0;
+    base::Position run_end_ = 0;
+    base::Position published_ = 0;      // the copy in the slot
+    base::Position announced_ = 0;      // where a waiting writer was last told of room
+    std::vector<Frame> frames_;
+
+    std::uint64_t messages_ = 0;        // read so far
+    std::uint64_t bytes_ = 0;
+    struct CountBase {                  // of the stream's messages when this reader had read none
+        std::uint64_t messages;
+        std::uint64_t epoch;
+    };
+    std::optional<CountBase> count_base_;
+};
+
+}  // namespace toroni::ring

@@ -1,0 +1,68 @@
+// A reader's own slot: taken, activated, published to, given back.
+//
+// What a kill leaves behind, at each step: the kernel marks the lock word owner-died, and a slot whose owner
+// died holds nobody back whatever its other bytes say; its next taker deactivates it first.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "toroni/base/fence.hpp"
+#include "toroni/ring/memory.hpp"
+
+namespace toroni::ring {
+
+class Slot {
+public:
+    // Takes a free slot, or that of a dead reader. Throws slots_exhausted, naming the holders.
+    Slot(std::shared_ptr<Memory> memory, const std::string& label);
+    ~Slot();
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+
+    // Makes the slot count for backpressure at `position`. Where the reader starts "now", `position` is
+    // loaded again afterwards: a writer that scanned in between may already have lapped the first one.
+    // Returns the position that counts.
+    base::Position activate(base::Position position, bool starts_now);
+    void deactivate();
+
+    // release: pairs with the writers' scan, room_end_of.
+    void publish(base::Position position) noexcept {
+        shared_.position.store(position, std::memory_order_release);
+    }
+
+    // Whether the lock word still names our keeper: not so after a foreign re-initialisation.
+    [[nodiscard]] bool is_held() const noexcept { return !forgotten_ && keeper_->holds(index_); }
+    // After a foreign re-initialisation: the slot may be anybody's now, and is not touched again.
+    void forget();
+    [[nodiscard]] bool is_inherited() const noexcept { return keeper_->is_inherited(); }
+    [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+    [[nodiscard]] base::SlotEntry* entry() const noexcept { return memory_->entry(index_); }
+
+    // The bit that tells writers to make the system call. seq_cst: pairs with Writer::announce's fence.
+    void set_waiting() noexcept;
+    void clear_waiting() noexcept;
+
+    // Called after room was made (a position published, the slot deactivated): wakes the writer that waits
+    // for room, if any.
+    void announce_room() noexcept;
+    // Whether a writer waits for room; without the fence, so that it may be seen late.
+    [[nodiscard]] bool writer_seems_to_wait() const noexcept;
+
+private:
+    [[nodiscard]] bool take_any();
+    void introduce(const std::string& label);
+    void widen_active_range() noexcept;
+    void narrow_active_range() noexcept;
+
+    std::shared_ptr<Memory> memory_;      // before keeper_: the keeper ends before its words are unmapped
+    std::shared_ptr<os::Keeper> keeper_;
+    std::uint32_t index_ = 0;
+    bool forgotten_ = false;
+    base::ReaderSlot& shared_;
+
+    static base::ReaderSlot& taken(Slot& self, const std::string& label);
+};
+
+}  // namespace toroni::ring

@@ -1,0 +1,45 @@
+// The writer's memory of the slowest reader, so that a write does not look at every slot.
+#pragma once
+
+#include "toroni/ring/slot_table.hpp"
+
+namespace toroni::ring {
+
+// Used under the writer mutex only.
+class SlowestReader {
+public:
+    // Whether the stream may be extended to `end` without overtaking a live reader. The caller has issued a
+    // seq_cst fence since it took the writer mutex, which pairs with that in Slot::activate.
+    [[nodiscard]] bool has_room(const Memory& memory, base::Position free_pos, base::Position end) noexcept {
+        if (known_ && base::distance(end, room_end_) >= 0 && activation_seq_ == load_activations(memory)) return true;
+        scan(memory, free_pos);
+        return base::distance(end, room_end_) >= 0;
+    }
+
+    // After a foreign re-initialisation positions start anew.
+    void forget() noexcept { known_ = false; }
+
+private:
+    static std::uint64_t load_activations(const Memory& memory) noexcept {
+        const auto* extension = memory.info_extension();
+        return extension == nullptr ? 0 : extension->activation_seq.load(std::memory_order_acquire);
+    }
+
+    void scan(const Memory& memory, base::Position free_pos) noexcept {
+        activation_seq_ = load_activations(memory);  // before the slots: a later activation makes us look again
+        const base::Position horizon = base::later(memory.horizon(), free_pos);
+        // Whoever is activated after this scan starts at free_pos or later, or raises activation_seq; where
+        // foreign readers may come, who do not raise it, their stricter bound holds.
+        room_end_ = free_pos + memory.capacity() - (memory.is_foreign() ? 1 : 0);
+        for (std::uint32_t i = 0; i < memory.max_readers(); ++i) {
+            if (const auto end = room_end_of(memory, i, free_pos, horizon)) room_end_ = base::earlier(room_end_, *end);
+        }
+        known_ = memory.info_extension() != nullptr;  // without activation_seq nothing can be remembered
+    }
+
+    bool known_ = false;
+    base::Position room_end_ = 0;
+    std::uint64_t activation_seq_ = 0;
+};
+
+}  // namespace toroni::ring

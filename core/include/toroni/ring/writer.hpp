@@ -1,0 +1,100 @@
+// Writing messages to the ring.
+//
+//   1. lock writer_mutex; a dead owner's unpublished bytes were never visible: go on behind free_pos
+//   2. room for every live reader, or nothing happens
+//   3. raise claim_pos to the end of the publication; seq_cst fence
+//   4. copy the frames
+//   5. store free_pos: published
+//   6. landmarks, counts; unlock; wake the readers that sleep
+//
+// What a kill leaves behind: before 3, nothing. Between 3 and 5, a claim that is too high: readers that far
+// behind take themselves for lost although nothing was overwritten (pessimistic, never wrong), and the next
+// writer writes over the torn bytes. After 5, the messages whole, perhaps uncounted and unannounced: the next
+// writer counts them, and sleepers look again once a second.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "toroni/os/robust_mutex.hpp"
+#include "toroni/ring/memory.hpp"
+#include "toroni/ring/slowest_reader.hpp"
+
+namespace toroni::ring {
+
+class Landmarks;
+
+struct Part {
+    const void* data;
+    std::size_t size;
+};
+
+// A message's body: parts that are written behind each other.
+struct Outgoing {
+    std::span<const Part> parts;
+    std::uint64_t length;
+};
+
+enum class RoomRule {
+    respect,    // never overtake a live reader
+    overwrite,  // overtake whoever is in the way; they will be told
+};
+
+enum class PublishStatus {
+    complete,  // all that was asked for
+    partial,   // a publication's worth; go on with the rest
+    no_room,   // a live reader is in the way of the next message
+};
+
+struct Published {
+    PublishStatus status = PublishStatus::complete;
+    std::size_t count = 0;       // messages written
+    base::Position last = 0;     // position of the last one's frame
+    bool anything = false;       // free_pos has moved (perhaps by padding only): call announce()
+};
+
+class Writer {
+public:
+    explicit Writer(std::shared_ptr<Memory> memory) : memory_(std::move(memory)) {}
+
+    // The largest body: that of a frame as large as the ring; one byte less where foreign readers may be.
+    [[nodiscard]] std::uint64_t max_body() const noexcept {
+        return memory_->capacity() - base::frame_header_size - (memory_->is_foreign() ? 1 : 0);
+    }
+
+    [[nodiscard]] os::LockResult try_lock() noexcept { return os::try_lock(memory_->ring().writer_mutex); }
+    [[nodiscard]] os::LockResult try_lock_for(os::Nanoseconds timeout) noexcept {
+        return os::try_lock_for(memory_->ring().writer_mutex, timeout);
+    }
+    void unlock() noexcept { os::unlock(memory_->ring().writer_mutex); }
+
+    // Under the lock: writes as many of `messages` as one publication takes. Each body has 1 to max_body()
+    // bytes. A frame that needs more than a capacity together with the padding before it takes two calls:
+    // the first publishes the padding, so that readers can pass it.
+    [[nodiscard]] Published publish(std::span<const Outgoing> messages, RoomRule rule) noexcept;
+
+    // After unlocking: wakes the readers that sleep; a system call only if one does.
+    void announce() noexcept;
+
+    // For statistics: a writer met readers in its way.
+    void count_backpressure() noexcept { memory_->ring().backpressure_count.fetch_add(1, std::memory_order_relaxed); }
+
+    // Who is in the way of a message of `length` bytes.
+    [[nodiscard]] std::vector<ReaderStatus> readers_in_the_way(std::uint64_t length) const;
+    // The process that holds the writer mutex, 0 if none does.
+    [[nodiscard]] std::int32_t lock_holder() const;
+
+private:
+    struct Plan;
+    [[nodiscard]] Plan plan(std::span<const Outgoing> messages, RoomRule rule, base::Position free_pos) noexcept;
+    void claim(base::Position end) noexcept;
+    base::Position write_frame(const Outgoing& message, base::Position at) noexcept;
+    void write_skip(base::Position at, std::uint64_t skip) noexcept;
+    void heal(base::Position free_pos) noexcept;
+
+    std::shared_ptr<Memory> memory_;
+    SlowestReader slowest_;
+};
+
+}  // namespace toroni::ring

@@ -1,0 +1,290 @@
+#include "toroni/ring/memory.hpp"
+
+#include <bit>
+#include <cstring>
+#include <new>
+
+#include "toroni/os/lock_word.hpp"
+#include "toroni/os/process.hpp"
+#include "toroni/os/robust_mutex.hpp"
+
+namespace toroni::ring {
+
+using base::Error;
+using base::ErrorCode;
+using os::Access;
+using os::Segment;
+
+namespace {
+
+struct Paths {
+    std::string ring;
+    std::string reader_info;
+};
+
+Paths paths_of(const std::string& directory, const std::string& name) {
+    // NAME_MAX is 255, and "toroni-" and "-rb" are ours.
+    constexpr std::size_t longest = 255 - 7 - 3;
+    if (name.empty() || name.size() > longest || name.find('/') != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+        throw Error(ErrorCode::invalid_argument, "a bus name has 1 to " + std::to_string(longest) +
+                                                     " bytes and neither a slash nor a NUL; got '" + name + "'");
+    }
+    const std::string prefix = directory + "/toroni-" + name;
+    return {prefix + "-rb", prefix + "-ri"};
+}
+
+void check_options(const Options& options) {
+    if (options.capacity != 0 && (!std::has_single_bit(options.capacity) || options.capacity < base::min_capacity ||
+                                  options.capacity > base::max_capacity)) {
+        throw Error(ErrorCode::invalid_argument, "capacity must be a power of two from " +
+                                                     std::to_string(base::min_capacity) + " bytes to 4 GiB; got " +
+                                                     std::to_string(options.capacity));
+    }
+    if (options.max_readers > base::max_readers_limit) {
+        throw Error(ErrorCode::invalid_argument, "max_readers must be 1 to " +
+                                                     std::to_string(base::max_readers_limit) + "; got " +
+                                                     std::to_string(options.max_readers));
+    }
+}
+
+void initialize(base::ExtensionIdentity& identity, const char* magic, std::uint64_t size, std::uint64_t bus_id) {
+    std::memcpy(identity.magic, magic, sizeof identity.magic);
+    identity.version = base::extension_version;
+    identity.size = static_cast<std::uint32_t>(size);
+    identity.bus_id = bus_id;
+    identity.created_ns = os::realtime_ns();
+    identity.pid_namespace = os::pid_namespace();
+}
+
+// A new file is zero-filled: only what differs from zero is written, and nobody else sees it yet.
+Segment make_ring(const Options& options, std::uint64_t bus_id) {
+    const std::uint64_t capacity = options.capacity != 0 ? options.capacity : default_capacity;
+    Segment segment = Segment::make_unnamed(options.directory, base::ring_size(capacity), options.mode);
+    auto* header = new (segment.data()) base::RingHeader{};
+    header->capacity = capacity;
+    os::initialize_robust_mutex(header->writer_mutex);
+    auto* extension = new (segment.data() + base::ring_extension_offset(capacity)) base::RingExtension{};
+    initialize(extension->identity, base::ring_magic, sizeof *extension, bus_id);
+    extension->notifier = base::NotifierKind::futex;
+    os::initialize_robust_mutex(extension->room_mutex);
+    header->initialized = 1;
+    return segment;
+}
+
+Segment make_reader_info(const Options& options) {
+    const std::uint32_t readers = options.max_readers != 0 ? options.max_readers : default_max_readers;
+    Segment segment = Segment::make_unnamed(options.directory, base::reader_info_size(readers), options.mode);
+    auto* header = new (segment.data()) base::ReaderInfoHeader{};
+    header->max_readers = static_cast<std::uint16_t>(readers);
+    for (std::uint32_t i = 0; i < readers; ++i) {
+        auto* slot = new (segment.data() + sizeof *header + i * sizeof(base::ReaderSlot)) base::ReaderSlot{};
+        os::initialize_robust_mutex(slot->mutex);
+    }
+    auto* extension_at = segment.data() + base::reader_info_extension_offset(readers);
+    auto* extension = new (extension_at) base::ReaderInfoExtension{};
+    initialize(extension->identity, base::reader_info_magic, base::reader_info_extension_size(readers),
+               os::random_id());
+    header->topic_layer_initialized = 1;
+    header->slots_initialized = 1;
+    return segment;
+}
+
+// The extension behind the base format, if the maker was ours and of our version. What the magic says is
+// believed only if the file is long enough for it.
+base::ExtensionIdentity* find_extension(const Segment& segment, std::uint64_t offset, std::uint64_t size,
+                                        const char* magic) {
+    if (segment.size() < offset + size) return nullptr;
+    auto* identity = reinterpret_cast<base::ExtensionIdentity*>(segment.data() + offset);
+    const bool known = std::memcmp(identity->magic, magic, sizeof identity->magic) == 0 &&
+                       identity->version == base::extension_version && identity->size == size;
+    return known ? identity : nullptr;
+}
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+    throw Error(ErrorCode::damaged, path + " is not a usable Toroni segment: " + why +
+                                        "; if nobody uses it, remove the bus and make it anew");
+}
+
+// Throws unless the base header fits the file. `not_ready` where a foreign maker may be about to finish it.
+base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& path) {
+    if (segment.size() < sizeof(base::RingHeader)) refuse(path, "shorter than its header");
+    const auto& header = *reinterpret_cast<const base::RingHeader*>(segment.data());
+    if (header.initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised");
+    if (!std::has_single_bit(header.capacity) || header.capacity < base::min_capacity ||
+        header.capacity > base::max_capacity) {
+        refuse(path, "its capacity, " + std::to_string(header.capacity) + ", is not a power of two from 64 to 2^32");
+    }
+    if (segment.size() < sizeof(base::RingHeader) + header.capacity) {
+        refuse(path, std::to_string(segment.size()) + " bytes are too short for a capacity of " +
+                         std::to_string(header.capacity));
+    }
+    if (!os::looks_like_robust_mutex(header.writer_mutex)) refuse(path, "its writer mutex is not a robust mutex");
+    auto* identity = find_extension(segment, base::ring_extension_offset(header.capacity),
+                                    sizeof(base::RingExtension), base::ring_magic);
+    if (identity != nullptr) {
+        const auto& extension = *reinterpret_cast<const base::RingExtension*>(identity);
+        if (!os::looks_like_robust_mutex(extension.room_mutex)) refuse(path, "its room mutex is not a robust mutex");
+        if (extension.notifier != base::NotifierKind::futex) {
+            throw Error(ErrorCode::incompatible, path + " uses a notifier that this version does not know");
+        }
+    }
+    return identity;
+}
+
+base::ExtensionIdentity* check_reader_info(const Segment& segment, const std::string& path) {
+    if (segment.size() < sizeof(base::ReaderInfoHeader)) refuse(path, "shorter than its header");
+    const auto& header = *reinterpret_cast<const base::ReaderInfoHeader*>(segment.data());
+    if (header.slots_initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised");
+    if (header.max_readers == 0) refuse(path, "it has no reader slots");
+    if (header.max_readers > base::max_readers_limit) {
+        refuse(path, "it has " + std::to_string(header.max_readers) + " reader slots, more than " +
+                         std::to_string(base::max_readers_limit));
+    }
+    if (segment.size() < sizeof(base::ReaderInfoHeader) + header.max_readers * sizeof(base::ReaderSlot)) {
+        refuse(path, std::to_string(segment.size()) + " bytes are too short for " +
+                         std::to_string(header.max_readers) + " reader slots");
+    }
+    return find_extension(segment, base::reader_info_extension_offset(header.max_readers),
+                          base::reader_info_extension_size(header.max_readers), base::reader_info_magic);
+}
+
+// Two containers that share /dev/shm but not their PID namespace can both have a thread 1: the death of one
+// would free a lock that the other holds.
+void check_namespace(const base::ExtensionIdentity* identity, const std::string& path) {
+    if (identity == nullptr || identity->pid_namespace == 0) return;
+    const std::uint64_t ours = os::pid_namespace();
+    if (ours == 0 || ours == identity->pid_namespace) return;
+    throw Error(ErrorCode::incompatible,
+                path + " was made in another PID namespace (pid:[" + std::to_string(identity->pid_namespace) +
+                    "], ours is pid:[" + std::to_string(ours) +
+                    "]), where thread ids mean other threads, so that its locks cannot be trusted; let all containers "
+                    "share one PID namespace (docker run --pid=container:NAME, shareProcessNamespace in a pod)");
+}
+
+bool same_bus(const base::ExtensionIdentity* ring, const base::ExtensionIdentity* info) {
+    return ring == nullptr || info == nullptr || ring->bus_id == info->bus_id;
+}
+
+template <class Number>
+void check_same(const std::string& path, const char* what, Number has, Number asked) {
+    if (asked == 0 || asked == has) return;
+    throw Error(ErrorCode::incompatible, path + " exists with " + what + " " + std::to_string(has) + ", not " +
+                                             std::to_string(asked) + "; open it without asking for one, or remove it");
+}
+
+Segment open_or_make_reader_info(const Options& options, const std::string& path, Access access) {
+    while (true) {
+        if (auto existing = Segment::open(path, access)) return std::move(*existing);
+        Segment made = make_reader_info(options);
+        if (made.link(path) && access == Access::read_write) return made;
+    }  // opened again: by somebody else's making, or with fewer rights than the making took
+}
+
+// Under -ri's lock: nobody else makes, replaces or removes -rb. The lock ends with the descriptor.
+Segment make_or_replace_ring(const Options& options, const Paths& paths, Access access,
+                             const base::ExtensionIdentity* info) {
+    if (auto existing = Segment::open(paths.ring, access)) {
+        if (same_bus(check_ring(*existing, paths.ring), info)) return std::move(*existing);
+        if (unlink(paths.ring.c_str()) != 0 && errno != ENOENT) os::fail("remove the stale " + paths.ring);
+    }
+    Segment made = make_ring(options, info == nullptr ? os::random_id() : info->bus_id);
+    if (made.link(paths.ring)) {
+        if (access == Access::read_write) return made;
+        if (auto reopened = Segment::open(paths.ring, access)) return std::move(*reopened);
+    }
+    throw Error(ErrorCode::not_ready, paths.ring + " is being made by a process that knows no lock");
+}
+
+}  // namespace
+
+std::shared_ptr<Memory> Memory::open(const Options& options) {
+    check_options(options);
+    const Paths paths = paths_of(options.directory, options.name);
+    const Access ring_access = options.role == Role::reader ? Access::read_only : Access::read_write;
+    const Access info_access = options.role == Role::writer ? Access::read_only : Access::read_write;
+
+    Segment info = open_or_make_reader_info(options, paths.reader_info, info_access);
+    const auto* info_identity = check_reader_info(info, paths.reader_info);
+    check_namespace(info_identity, paths.reader_info);
+
+    std::optional<Segment> ring = Segment::open(paths.ring, ring_access);
+    if (!ring || !same_bus(check_ring(*ring, paths.ring), info_identity)) {
+        if (!info.try_flock()) {
+            throw Error(ErrorCode::not_ready, "another process is making or removing the bus '" + options.name + "'");
+        }
+        if (!info.is_at(paths.reader_info)) {
+            throw Error(ErrorCode::not_ready, "another process has just removed the bus '" + options.name + "'");
+        }
+        ring = make_or_replace_ring(options, paths, ring_access, info_identity);
+        info.unlock_flock();
+    }
+    check_namespace(check_ring(*ring, paths.ring), paths.ring);
+
+    // Foreign makers leave sparse files; ours has its pages since it was made.
+    if (ring_access == Access::read_write && !check_ring(*ring, paths.ring)) ring->allocate_pages(paths.ring);
+    if (info_access == Access::read_write && !info_identity) info.allocate_pages(paths.reader_info);
+    auto memory = std::make_shared<Memory>(std::move(*ring), std::move(info), options.role);
+    check_same(paths.ring, "a capacity of", memory->capacity(), options.capacity);
+    check_same(paths.reader_info, "max_readers", memory->max_readers(), options.max_readers);
+    return memory;
+}
+
+bool Memory::remove(const std::string& name, const std::string& directory) {
+    const Paths paths = paths_of(directory, name);
+    const auto unlink_path = [](const std::string& path) {
+        if (unlink(path.c_str()) == 0) return true;
+        if (errno == ENOENT) return false;
+        os::fail("remove " + path);
+    };
+    std::optional<Segment> info;
+    try {
+        info = Segment::open(paths.reader_info, Access::read_only);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_ready) throw;  // an empty file cannot be mapped, but removed
+    }
+    if (info) {
+        if (!info->try_flock() || !info->is_at(paths.reader_info)) {
+            throw Error(ErrorCode::not_ready, "another process is making or removing the bus '" + name + "'");
+        }
+    }
+    const bool ring_was_there = unlink_path(paths.ring);  // -rb first: without it, the next opener remakes it
+    return unlink_path(paths.reader_info) || ring_was_there;
+}
+
+Memory::Memory(Segment ring, Segment reader_info, Role role)
+    : ring_segment_(std::move(ring)), info_segment_(std::move(reader_info)), role_(role) {
+    ring_ = reinterpret_cast<base::RingHeader*>(ring_segment_.data());
+    capacity_ = ring_->capacity;
+    info_ = reinterpret_cast<base::ReaderInfoHeader*>(info_segment_.data());
+    max_readers_ = info_->max_readers;
+    // The bytes may have changed since they were checked: check the copies that are kept.
+    if (!std::has_single_bit(capacity_) || ring_segment_.size() < sizeof *ring_ + capacity_ || max_readers_ == 0 ||
+        max_readers_ > base::max_readers_limit ||
+        info_segment_.size() < sizeof *info_ + max_readers_ * sizeof(base::ReaderSlot)) {
+        throw Error(ErrorCode::damaged, "the headers of a segment changed while it was opened");
+    }
+    slots_ = reinterpret_cast<base::ReaderSlot*>(info_segment_.data() + sizeof *info_);
+    ring_extension_ = reinterpret_cast<base::RingExtension*>(find_extension(
+        ring_segment_, base::ring_extension_offset(capacity_), sizeof(base::RingExtension), base::ring_magic));
+    info_extension_ = reinterpret_cast<base::ReaderInfoExtension*>(
+        find_extension(info_segment_, base::reader_info_extension_offset(max_readers_),
+                       base::reader_info_extension_size(max_readers_), base::reader_info_magic));
+    if (info_extension_ != nullptr) entries_ = reinterpret_cast<base::SlotEntry*>(info_extension_ + 1);
+    ring_segment_.prefault(may_write() ? Access::read_write : Access::read_only);
+    info_segment_.prefault(may_read() ? Access::read_write : Access::read_only);
+    ring_segment_.close_descriptor();
+    info_segment_.close_descriptor();
+}
+
+std::shared_ptr<os::Keeper> Memory::keeper() {
+    std::lock_guard guard(keeper_mutex_);
+    auto keeper = keeper_.lock();
+    if (!keeper || keeper->is_inherited()) {
+        keeper = os::Keeper::start(os::lock_word_address(slots_[0].mutex), sizeof(base::ReaderSlot), max_readers_);
+        keeper_ = keeper;
+    }
+    return keeper;
+}
+
+}  // namespace toroni::ring

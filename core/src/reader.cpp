@@ -1,0 +1,212 @@
+#include "toroni/ring/reader.hpp"
+
+#include "toroni/base/error.hpp"
+#include "toroni/base/fence.hpp"
+#include "toroni/ring/frame.hpp"
+#include "toroni/ring/landmarks.hpp"
+#include "toroni/ring/tally.hpp"
+
+namespace toroni::ring {
+
+using base::Position;
+
+namespace {
+
+// A position that is lost already is taken: the first read says what was missed.
+Position check_start(const Memory& memory, Position position) {
+    if (leads_to_end(memory, position)) return position;
+    if (base::is_lost(position, memory.horizon(), memory.capacity())) return position;
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "no message starts at position " + std::to_string(position) + "; the stream ends at " +
+                          std::to_string(memory.ring().free_pos.load(std::memory_order_acquire)));
+}
+
+}  // namespace
+
+Reader::Reader(std::shared_ptr<Memory> memory, Start start, std::string label)
+    : memory_(std::move(memory)), label_(std::move(label)), slot_(std::make_unique<Slot>(memory_, label_)) {
+    switch (start.kind) {
+        case StartKind::now: position_ = memory_->ring().free_pos.load(std::memory_order_acquire); break;
+        case StartKind::oldest: position_ = find_oldest(*memory_); break;
+        case StartKind::position: position_ = check_start(*memory_, start.position); break;
+    }
+    position_ = slot_->activate(position_, start.kind == StartKind::now);
+    if (start.kind == StartKind::oldest && base::is_lost(position_, memory_->horizon(), memory_->capacity())) {
+        // Overtaken before the slot counted. From now on writers that wait do so for us.
+        position_ = find_oldest(*memory_);
+        slot_->publish(position_);
+    }
+    published_ = announced_ = position_;
+    synchronize_count();
+}
+
+void Reader::take_own_slot() {
+    slot_ = std::make_unique<Slot>(memory_, label_);  // the destructor of the parent's does nothing
+    slot_->activate(position_, false);
+    published_ = announced_ = position_;
+}
+
+// ---- a run ------------------------------------------------------------------------------------------------
+
+ReadStatus Reader::begin(std::size_t max_frames, std::uint64_t max_bytes) {
+    frames_.clear();
+    if (!slot_->is_held()) return ReadStatus::restarted;
+    const ReadStatus status = walk(max_frames, max_bytes);
+    if (status == ReadStatus::empty) advance(run_end_);  // nothing, or padding only
+    return status;
+}
+
+ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
+    const std::uint64_t capacity = memory_->capacity();
+    const Position horizon = memory_->horizon();
+    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);  // pairs with Writer::publish
+    run_end_ = position_;
+    if (base::distance(position_, free_pos) < 0 || base::is_lost(free_pos, horizon, capacity)) {
+        return ReadStatus::restarted;
+    }
+    if (base::is_lost(position_, horizon, capacity)) return ReadStatus::lost;
+
+    bool damaged = false;
+    Position at = position_;
+    std::uint64_t bytes = 0;
+    while (at != free_pos && frames_.size() < max_frames && bytes < max_bytes) {
+        const Step frame = step(memory_->data(), capacity, at, free_pos);
+        damaged = frame.kind == StepKind::damage;
+        if (damaged) break;
+        if (frame.kind == StepKind::message) {
+            frames_.push_back({frame.end - frame.length - base::frame_header_size, frame.length});
+            bytes += frame.length;
+        }
+        at = frame.end;
+    }
+    base::fence::acquire();  // every header was read before the horizon: pairs with Writer::claim
+    if (base::is_lost(position_, memory_->horizon(), capacity)) {
+        frames_.clear();
+        return ReadStatus::lost;
+    }
+    run_end_ = at;
+    if (!frames_.empty()) return ReadStatus::messages;
+    if (!damaged) return ReadStatus::empty;
+    // A writer that announces nothing may be overwriting the ring's oldest bytes: not damage, but loss.
+    return memory_->ring_extension() == nullptr ? ReadStatus::lost : ReadStatus::damaged;
+}
+
+bool Reader::commit() {
+    base::fence::acquire();  // every body was copied before the horizon: pairs with Writer::claim
+    if (base::is_lost(position_, memory_->horizon(), memory_->capacity())) return false;
+    messages_ += frames_.size();
+    for (const Frame& frame : frames_) bytes_ += frame.length;
+    frames_.clear();
+    advance(run_end_);
+    return true;
+}
+
+// ---- position and room ------------------------------------------------------------------------------------
+
+void Reader::advance(Position to) {
+    position_ = to;
+    const bool at_end = to == memory_->ring().free_pos.load(std::memory_order_relaxed);
+    if (at_end && !count_base_) synchronize_count();
+    make_room(at_end);
+}
+
+// The copy in the slot is updated sparingly: at the stream end, after an eighth of the ring, and after every
+// run while a writer waits. That writer is woken in large steps only, and looks by itself every 20 ms.
+void Reader::make_room(bool at_end) noexcept {
+    const auto moved = [&](Position since) {
+        return base::distance(since, position_) >= static_cast<std::int64_t>(memory_->capacity() / 8);
+    };
+    const bool writer_waits = slot_->writer_seems_to_wait();
+    if (published_ != position_ && (at_end || writer_waits || moved(published_))) {
+        slot_->publish(position_);
+        published_ = position_;
+        if (auto* entry = slot_->entry()) {
+            entry->messages.store(messages_, std::memory_order_relaxed);
+            entry->bytes.store(bytes_, std::memory_order_relaxed);
+        }
+    }
+    if (announced_ != position_ && (moved(announced_) || (at_end && writer_waits))) {
+        announced_ = position_;
+        slot_->announce_room();
+    }
+}
+
+std::uint64_t Reader::lag() const noexcept {
+    const auto lag = base::distance(position_, memory_->ring().free_pos.load(std::memory_order_acquire));
+    return lag > 0 ? static_cast<std::uint64_t>(lag) : 0;
+}
+
+// ---- loss -------------------------------------------------------------------------------------------------
+
+void Reader::synchronize_count() noexcept {
+    const auto* extension = memory_->ring_extension();
+    if (extension == nullptr) return;
+    const auto count = tally::newest(*extension);
+    if (count && count->position == position_) count_base_ = CountBase{count->messages - messages_, count->epoch};
+}
+
+// Preferably a position whose count is known: at the stream end, or a publication behind it.
+Position Reader::find_stream_end(std::optional<std::uint64_t>& missed) noexcept {
+    const auto* extension = memory_->ring_extension();
+    constexpr int tries = 100;  // each fails only if writers stored two counts meanwhile
+    for (int i = 0; extension != nullptr && i < tries; ++i) {
+        const auto count = tally::newest(*extension);
+        const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
+        if (!count || base::distance(position_, count->position) < 0) continue;
+        if (base::distance(count->position, free_pos) < 0) continue;
+        if (base::is_lost(count->position, memory_->horizon(), memory_->capacity())) continue;
+        if (count_base_ && count_base_->epoch == count->epoch) {
+            missed = count->messages - count_base_->messages - messages_;
+        }
+        count_base_ = CountBase{count->messages - messages_, count->epoch};
+        return count->position;
+    }
+    count_base_.reset();
+    return memory_->ring().free_pos.load(std::memory_order_acquire);
+}
+
+Loss Reader::resume(ReadStatus cause) {
+    frames_.clear();
+    Loss loss{cause, position_, position_, 0, std::nullopt};
+    if (cause == ReadStatus::restarted) {
+        count_base_.reset();
+        slot_->forget();
+        slot_ = std::make_unique<Slot>(memory_, label_);
+        position_ = slot_->activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
+        synchronize_count();
+    } else {
+        position_ = find_stream_end(loss.messages);
+        loss.bytes = position_ - loss.from;
+        slot_->publish(position_);
+    }
+    loss.to = position_;
+    published_ = announced_ = position_;
+    slot_->announce_room();
+    memory_->info().expired_readers.fetch_add(1, std::memory_order_relaxed);
+    if (auto* entry = slot_->entry()) {
+        entry->losses.fetch_add(1, std::memory_order_relaxed);
+        entry->lost_bytes.fetch_add(loss.bytes, std::memory_order_relaxed);
+    }
+    return loss;
+}
+
+// ---- sleeping ---------------------------------------------------------------------------------------------
+
+void Reader::set_waiting() noexcept {
+    slot_->publish(position_);
+    published_ = announced_ = position_;
+    slot_->set_waiting();
+    slot_->announce_room();  // a writer that began to wait unseen would otherwise lose a slice
+}
+
+const std::atomic<std::uint32_t>* Reader::wake_word() const noexcept {
+    const auto* extension = memory_->ring_extension();
+    return extension == nullptr || memory_->info_extension() == nullptr ? nullptr : &extension->wake_seq;
+}
+
+bool Reader::has_news() const noexcept {
+    base::fence::seq_cst();  // between the waiting bit and free_pos: pairs with Writer::announce
+    return memory_->ring().free_pos.load(std::memory_order_acquire) != position_ || !slot_->is_held();
+}
+
+}  // namespace toroni::ring

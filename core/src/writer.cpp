@@ -1,0 +1,152 @@
+#include "toroni/ring/writer.hpp"
+
+#include "toroni/base/fence.hpp"
+#include "toroni/base/racing_copy.hpp"
+#include "toroni/ring/frame.hpp"
+#include "toroni/ring/landmarks.hpp"
+#include "toroni/ring/tally.hpp"
+
+namespace toroni::ring {
+
+using base::Position;
+
+struct Writer::Plan {
+    std::size_t count = 0;       // messages that fit
+    Position end = 0;
+    bool no_room = false;
+    bool overtakes = false;      // a live reader loses something
+};
+
+// A C++ or Java process may have written fresh base headers: the stream began anew, far behind the claim.
+void Writer::heal(Position free_pos) noexcept {
+    auto* extension = memory_->ring_extension();
+    if (extension == nullptr) return;
+    const Position claimed = extension->claim_pos.load(std::memory_order_relaxed);
+    if (!base::is_lost(free_pos, claimed, memory_->capacity())) return;
+    extension->claim_pos.store(free_pos, std::memory_order_release);
+    slowest_.forget();
+}
+
+Writer::Plan Writer::plan(std::span<const Outgoing> messages, RoomRule rule, Position free_pos) noexcept {
+    Plan plan{.end = free_pos};
+    const auto fits = [&](Position end) {
+        if (plan.overtakes || slowest_.has_room(*memory_, free_pos, end)) return true;
+        if (rule == RoomRule::overwrite) plan.overtakes = true;
+        else plan.no_room = true;
+        return rule == RoomRule::overwrite;
+    };
+    for (const Outgoing& message : messages) {
+        const Placement placement = place(plan.end, message.length, memory_->capacity());
+        const bool spans_too_much = placement.end - free_pos > memory_->capacity();
+        if (spans_too_much && plan.count == 0) {
+            // Padding first, so that readers can pass it.
+            if (fits(placement.frame)) plan.end = placement.frame;
+            return plan;
+        }
+        if (spans_too_much || !fits(placement.end)) return plan;
+        plan.end = placement.end;
+        ++plan.count;
+    }
+    return plan;
+}
+
+void Writer::claim(Position end) noexcept {
+    if (auto* extension = memory_->ring_extension()) {
+        const Position claimed = extension->claim_pos.load(std::memory_order_relaxed);
+        if (base::distance(claimed, end) > 0) extension->claim_pos.store(end, std::memory_order_relaxed);
+    }
+    // No byte may become visible before the claim. A release fence is not enough: large copies use
+    // non-temporal stores, which pass it. Pairs with the claim test in Reader, behind its acquire fence.
+    base::fence::seq_cst();
+}
+
+void Writer::write_skip(Position at, std::uint64_t skip) noexcept {
+    if (skip < base::frame_header_size) return;  // a blank tail has no header
+    write_header(memory_->data() + (at & (memory_->capacity() - 1)), base::FrameType::padding,
+                 skip - base::frame_header_size);
+}
+
+Position Writer::write_frame(const Outgoing& message, Position at) noexcept {
+    const Placement placement = place(at, message.length, memory_->capacity());
+    write_skip(at, placement.skip);
+    std::byte* to = memory_->data() + (placement.frame & (memory_->capacity() - 1));
+    write_header(to, base::FrameType::message, message.length);
+    to += base::frame_header_size;
+    for (const Part& part : message.parts) {
+        base::copy_to_ring(to, part.data, part.size);
+        to += part.size;
+    }
+    return placement.frame;
+}
+
+Published Writer::publish(std::span<const Outgoing> messages, RoomRule rule) noexcept {
+    base::fence::seq_cst();  // pairs with Slot::activate's
+    base::RingHeader& header = memory_->ring();
+    auto* extension = memory_->ring_extension();
+    const Position free_pos = header.free_pos.load(std::memory_order_relaxed);  // written under our lock only
+    heal(free_pos);
+
+    const Plan plan = this->plan(messages, rule, free_pos);
+    Published published{.count = plan.count, .last = free_pos, .anything = plan.end != free_pos};
+    if (plan.count < messages.size()) published.status = plan.no_room ? PublishStatus::no_room : PublishStatus::partial;
+    if (!published.anything) return published;
+
+    std::optional<Count> count;
+    if (extension != nullptr) count = tally::reconcile(*memory_, free_pos);  // before its frames are overwritten
+    claim(plan.end);
+    Landmarks landmarks(memory_->capacity());
+    Position at = free_pos;
+    std::uint64_t bytes = 0;
+    for (const Outgoing& message : messages.first(plan.count)) {
+        published.last = write_frame(message, at);
+        landmarks.pass(published.last);
+        at = published.last + base::frame_header_size + message.length;
+        bytes += message.length;
+    }
+    if (plan.count == 0) write_skip(free_pos, plan.end - free_pos);
+    header.free_pos.store(plan.end, std::memory_order_release);  // pairs with Reader::begin
+
+    if (extension != nullptr) {
+        landmarks.store(*extension);
+        tally::publish(*extension, {plan.end, count->messages + plan.count, count->bytes + bytes, count->epoch});
+        if (plan.overtakes) extension->overwritten.fetch_add(1, std::memory_order_relaxed);
+    }
+    return published;
+}
+
+void Writer::announce() noexcept {
+    const auto* info = memory_->info_extension();
+    auto* extension = memory_->ring_extension();
+    if (info == nullptr || extension == nullptr) return;
+    base::fence::seq_cst();  // pairs with Slot::set_waiting: either we see the bit or the reader sees free_pos
+    bool somebody_waits = false;
+    for (std::uint32_t first = 0; first < memory_->max_readers() && !somebody_waits; first += 64) {
+        std::uint64_t bits = info->waiting[first / 64].load(std::memory_order_relaxed);
+        for (; bits != 0 && !somebody_waits; bits &= bits - 1) {
+            const auto index = first + static_cast<std::uint32_t>(__builtin_ctzll(bits));
+            somebody_waits = index < memory_->max_readers() && is_alive(*memory_, index);  // the dead keep their bit
+        }
+    }
+    if (!somebody_waits) return;
+    extension->wake_seq.fetch_add(1, std::memory_order_release);
+    os::futex_wake(extension->wake_seq);
+    memory_->ring().notification_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::vector<ReaderStatus> Writer::readers_in_the_way(std::uint64_t length) const {
+    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
+    const Placement placement = place(free_pos, length, memory_->capacity());
+    auto readers = list_readers(*memory_);
+    std::erase_if(readers, [&](const ReaderStatus& reader) {
+        const auto end = room_end_of(*memory_, reader.slot, free_pos, memory_->horizon());
+        return !end || base::distance(placement.end, *end) >= 0;
+    });
+    return readers;
+}
+
+std::int32_t Writer::lock_holder() const {
+    const std::uint32_t word = os::load_lock_word(memory_->ring().writer_mutex);
+    return os::is_held(word) ? os::process_of_thread(os::owner_of(word)) : 0;
+}
+
+}  // namespace toroni::ring
