@@ -63,7 +63,7 @@ ring::Reader& Reader::open_reader() {
     return *reader_;
 }
 
-bool Reader::copy_all(std::vector<nb::object>& bodies) {
+void Reader::copy_all(std::vector<nb::object>& bodies) const {
     std::uint64_t total = 0;
     for (const ring::Frame& frame : reader_->frames()) {
         bodies.push_back(new_bytes(frame.length));
@@ -73,7 +73,6 @@ bool Reader::copy_all(std::vector<nb::object>& bodies) {
     if (total > copy_without_gil) released.emplace();
     std::size_t i = 0;
     for (const ring::Frame& frame : reader_->frames()) reader_->copy(frame, bytes_of(bodies[i++]));
-    return true;
 }
 
 template <class Take>
@@ -126,7 +125,12 @@ nb::object Reader::read(std::optional<double> timeout) {
 
 nb::object Reader::next() {
     if (is_closed()) throw nb::stop_iteration();
-    return read(std::nullopt);
+    try {
+        return read(std::nullopt);
+    } catch (const nb::python_error& error) {
+        if (!is_closed() || !error.matches(error_class("Closed"))) throw;
+        throw nb::stop_iteration();
+    }
 }
 
 nb::list Reader::read_many(std::size_t most, std::optional<double> timeout, bool with_positions) {

@@ -36,7 +36,7 @@ private:
     // Reads up to `most` messages and hands each to `take(frame, bytes)`. False if there was none in time.
     template <class Take>
     bool fetch(std::size_t most, const blocking::Deadline& deadline, Take&& take);
-    [[nodiscard]] bool copy_all(std::vector<nb::object>& bodies);
+    void copy_all(std::vector<nb::object>& bodies) const;
     // Tells of a loss as on_loss says; returns if reading goes on.
     void report_loss(ring::ReadStatus cause);
     ring::Reader& open_reader();

@@ -14,7 +14,7 @@ import mmap
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 MESSAGE = 0
 PADDING = 1
@@ -201,6 +201,7 @@ def parse_reader_info(segment: bytes) -> ReaderInfoHeader:
     )
 
 
+@final
 class RawSegment:
     """A live `-rb` segment seen from below: what was written, and free_pos to poke. A context manager."""
 

@@ -46,7 +46,7 @@ class Bench:
         self.segment.set_free_pos(start)
         model = ModelRing(capacity, free_pos=start)
         body = body_for(index, size)
-        pending: Future[int] | None = None
+        pending: Future[int | None] | None = None
         try:
             with self.stream.reader(start="now") as reader:
                 yield from differ("start", start, reader.position)
@@ -70,7 +70,7 @@ class Bench:
                 wait([pending], timeout=2 * PATIENCE)
 
     def compare(
-        self, reader: rmp.Reader, model: ModelRing, body: bytes, written: int, received: bytes | None
+        self, reader: rmp.Reader, model: ModelRing, body: bytes, written: int | None, received: bytes | None
     ) -> Iterator[str]:
         """Let the model do the same and yield every difference."""
         start = model.free_pos
@@ -88,7 +88,9 @@ class Bench:
         yield from differ("frames", shapes(expected), shapes(found))
         yield from differ("body in the ring", expected[-1].body, found[-1].body)
 
-    def first_publication(self, start: int, placement: Placement, pending: Future[int]) -> Iterator[str]:
+    def first_publication(
+        self, start: int, placement: Placement, pending: Future[int | None]
+    ) -> Iterator[str]:
         """The skip must be visible alone while the reader stands before it."""
         deadline = time.monotonic() + PATIENCE
         while self.segment.free_pos == start and not pending.done() and time.monotonic() < deadline:
@@ -120,7 +122,7 @@ def run_all(bench: Bench, cases: Iterable[tuple[int, int]], *, watch_publication
         try:
             for difference in bench.try_case(index, size, watch_publications=watch_publications):
                 wrong += [difference]  # one by one: those before an exception count too
-        except Exception as error:  # noqa: BLE001 - whatever it is, say at which index and size
+        except Exception as error:  # whatever it is: say at which index and size
             wrong.append(f"raised {error!r}")
         if wrong:
             failures.append(f"index {index}, size {size}:\n    " + "\n    ".join(wrong))

@@ -35,9 +35,12 @@ Writer::Plan Writer::plan(std::span<const Outgoing> messages, RoomRule rule, Pos
         else plan.no_room = true;
         return rule == RoomRule::overwrite;
     };
+    // With a foreign reader there, a span of exactly the capacity would never find room.
+    const std::uint64_t longest_span = memory_->capacity() - (slowest_.expects_foreign(*memory_) ? 1 : 0);
     for (const Outgoing& message : messages) {
         const Placement placement = place(plan.end, message.length, memory_->capacity());
-        const bool spans_too_much = placement.end - free_pos > memory_->capacity();
+        const bool starts_here = placement.frame == free_pos;  // then there is nothing to publish before it
+        const bool spans_too_much = !starts_here && placement.end - free_pos > longest_span;
         if (spans_too_much && plan.count == 0) {
             // Padding first, so that readers can pass it.
             if (fits(placement.frame)) plan.end = placement.frame;

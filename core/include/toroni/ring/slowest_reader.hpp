@@ -16,6 +16,11 @@ public:
         return base::distance(end, room_end_) >= 0;
     }
 
+    // Whether a foreign reader may be there, who takes a position for lost that is exactly one capacity behind.
+    [[nodiscard]] bool expects_foreign(const Memory& memory) const noexcept {
+        return memory.is_foreign() || saw_foreign_;
+    }
+
     // After a foreign re-initialisation positions start anew.
     void forget() noexcept { known_ = false; }
 
@@ -31,13 +36,18 @@ private:
         // Whoever is activated after this scan starts at free_pos or later, or raises activation_seq; where
         // foreign readers may come, who do not raise it, their stricter bound holds.
         room_end_ = free_pos + memory.capacity() - (memory.is_foreign() ? 1 : 0);
+        saw_foreign_ = false;
         for (std::uint32_t i = 0; i < memory.max_readers(); ++i) {
-            if (const auto end = room_end_of(memory, i, free_pos, horizon)) room_end_ = base::earlier(room_end_, *end);
+            const auto end = room_end_of(memory, i, free_pos, horizon);
+            if (!end) continue;
+            room_end_ = base::earlier(room_end_, *end);
+            saw_foreign_ = saw_foreign_ || !is_ours(memory, i);
         }
         known_ = memory.info_extension() != nullptr;  // without activation_seq nothing can be remembered
     }
 
     bool known_ = false;
+    bool saw_foreign_ = false;
     base::Position room_end_ = 0;
     std::uint64_t activation_seq_ = 0;
 };

@@ -1,0 +1,65 @@
+# The two commands of the README, and the checks of CONTRIBUTING.md. `make help` lists them.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BUILD  ?= build
+
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+SOURCES := pyproject.toml CMakeLists.txt $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
+CPP     := $(shell find core bindings -name '*.[ch]pp')
+
+.PHONY: help demo test test-python test-cpp lint format soak clean machine
+.DELETE_ON_ERROR:
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed  ## many processes, real data, some of them killed: the main job
+	python -m toroni.demo
+
+test: test-cpp test-python  ## all tests
+
+test-python: $(VENV)/installed  ## the Python tests (ARGS="-k name" selects)
+	python -m pytest $(ARGS)
+
+test-cpp: $(BUILD)/asan/ran $(BUILD)/tsan/ran  ## the core's tests under Address-, UndefinedBehavior- and ThreadSanitizer
+
+$(BUILD)/%/ran: $(VENV)/tools $(CPP) CMakeLists.txt CMakePresets.json core/tests/CMakeLists.txt
+	cmake --preset $* -B $(BUILD)/$* > $(BUILD)-$*.log 2>&1 || { cat $(BUILD)-$*.log; exit 1; }
+	@rm -f $(BUILD)-$*.log
+	cmake --build $(BUILD)/$*
+	ctest --test-dir $(BUILD)/$* --output-on-failure
+	@touch $@
+
+lint: $(VENV)/installed  ## ruff, mypy strict, clang-format
+	ruff check .
+	ruff format --check .
+	mypy src tests
+	clang-format --dry-run --Werror $(CPP)
+
+format: $(VENV)/tools  ## lays out all code
+	ruff check --fix-only . ; ruff format .
+	clang-format -i $(CPP)
+
+soak: $(VENV)/installed  ## kills and overtakes for SECONDS (default 60)
+	python -m pytest tests/soak.py --soak-seconds $(or $(SECONDS),60)
+
+clean:  ## removes what was built
+	rm -rf $(BUILD) $(VENV)
+
+# ---- set-up -----------------------------------------------------------------------------------------------
+
+machine:
+	@sh tools/check_machine.sh "$(PYTHON)" "$(CXX)"
+
+$(VENV)/tools: pyproject.toml | machine
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet "nanobind>=2.4" "scikit-build-core>=0.10" \
+	  $$($(VENV)/bin/python tools/extra_requirements.py dev cli)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/tools $(SOURCES)
+	$(VENV)/bin/python -m pip install --quiet --no-build-isolation --no-deps --force-reinstall .
+	@touch $@

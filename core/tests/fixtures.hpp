@@ -1,0 +1,76 @@
+// What the tests of the ring share: whole messages in and out, with contents that show a torn one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "blocking.hpp"
+#include "check.hpp"
+#include "temporary_bus.hpp"
+#include "toroni/ring/reader.hpp"
+#include "toroni/ring/writer.hpp"
+
+namespace fixtures {
+
+using namespace toroni;
+
+struct NoSignals {
+    void before_wait() {}
+    void after_wait(bool) {}
+};
+
+using Bytes = std::vector<std::byte>;
+
+// Bytes that all follow from the first 8: a mixture of two messages does not check.
+inline Bytes make_message(std::uint64_t seed, std::size_t size) {
+    Bytes bytes(size);
+    std::uint64_t state = seed * 0x9e3779b97f4a7c15u + 1;
+    for (std::size_t i = 0; i < size; ++i) {
+        if (i < 8) bytes[i] = static_cast<std::byte>(seed >> (8 * i));
+        else bytes[i] = static_cast<std::byte>((state = state * 6364136223846793005u + size) >> 56);
+    }
+    return bytes;
+}
+
+inline std::uint64_t seed_of(const Bytes& bytes) {
+    std::uint64_t seed = 0;
+    for (std::size_t i = 0; i < 8; ++i) seed |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
+    return seed;
+}
+
+inline bool is_whole(const Bytes& bytes) { return bytes == make_message(seed_of(bytes), bytes.size()); }
+
+// One message, as the policy says. Its position if it was written.
+inline std::optional<base::Position> write(const ring::Memory& memory, ring::Writer& writer, const Bytes& bytes,
+                                           blocking::WriteRequest request = {.overwrite = true}) {
+    const ring::Part part{bytes.data(), bytes.size()};
+    const ring::Outgoing message{{&part, 1}, bytes.size()};
+    request.messages = {&message, 1};
+    NoSignals waiter;
+    const auto result = blocking::write(memory, writer, request, waiter);
+    if (result.count == 0) return std::nullopt;
+    return result.last;
+}
+
+struct Received {
+    base::Position position;
+    Bytes bytes;
+};
+
+// Everything that one run gives, or nothing: then `status` says why. A loss is left to the caller.
+inline ring::ReadStatus read(ring::Reader& reader, std::vector<Received>& out, std::size_t most = 64) {
+    const auto status = reader.begin(most, 1u << 20);
+    if (status != ring::ReadStatus::messages) return status;
+    std::vector<Received> run;
+    for (const auto& frame : reader.frames()) {
+        run.push_back({frame.position, Bytes(frame.length)});
+        reader.copy(frame, run.back().bytes.data());
+    }
+    if (!reader.commit()) return ring::ReadStatus::lost;
+    for (auto& message : run) out.push_back(std::move(message));
+    return status;
+}
+
+}  // namespace fixtures
