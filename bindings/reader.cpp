@@ -104,14 +104,15 @@ bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& 
 }
 
 void Reader::report_loss(ring::ReadStatus cause) {
-    const ring::Loss loss = reader_->resume(cause);
-    lost_bytes_ += loss.bytes;
-    if (lost_messages_ && loss.messages) *lost_messages_ += *loss.messages;
+    const std::optional<ring::Loss> loss = reader_->resume(cause);
+    if (!loss) return;
+    lost_bytes_ += loss->bytes;
+    if (lost_messages_ && loss->messages) *lost_messages_ += *loss->messages;
     else lost_messages_.reset();
     const bool by_text = nb::isinstance<nb::str>(on_loss_);
     const bool skip = by_text && nb::cast<std::string>(on_loss_) == "skip";
     if (skip) return;
-    const nb::object exception = make_loss(loss, label_);
+    const nb::object exception = make_loss(*loss, label_);
     if (by_text) raise(exception);
     on_loss_(exception);
 }

@@ -22,7 +22,7 @@ bool leads_to_end(const Memory& memory, Position from) {
     return !base::is_lost(from, memory.horizon(), memory.capacity());
 }
 
-Position find_oldest(const Memory& memory) {
+Position find_oldest(const Memory& memory, std::uint64_t margin) {
     const Position end = memory.ring().free_pos.load(std::memory_order_acquire);
     const auto* extension = memory.ring_extension();
     std::vector<Position> candidates{};
@@ -31,7 +31,7 @@ Position find_oldest(const Memory& memory) {
         candidates.push_back(extension->landmarks[i].load(std::memory_order_acquire));
     }
     const auto unusable = [&](Position candidate) {
-        return base::distance(candidate, end) <= 0 || base::is_lost(candidate, end, memory.capacity());
+        return base::distance(candidate, end) <= 0 || base::is_lost(candidate, end + margin, memory.capacity());
     };
     std::erase_if(candidates, unusable);
     std::sort(candidates.begin(), candidates.end(),

@@ -1,5 +1,7 @@
 #include "toroni/ring/reader.hpp"
 
+#include <utility>
+
 #include "toroni/base/error.hpp"
 #include "toroni/base/fence.hpp"
 #include "toroni/ring/frame.hpp"
@@ -30,20 +32,21 @@ Reader::Reader(std::shared_ptr<Memory> memory, Start start, std::string label)
         case StartKind::oldest: position_ = find_oldest(*memory_); break;
         case StartKind::position: position_ = check_start(*memory_, start.position); break;
     }
-    position_ = slot_->activate(position_, start.kind == StartKind::now);
-    if (start.kind == StartKind::oldest && base::is_lost(position_, memory_->horizon(), memory_->capacity())) {
-        // Overtaken before the slot counted. From now on writers that wait do so for us.
-        position_ = find_oldest(*memory_);
-        slot_->publish(position_);
-    }
-    published_ = announced_ = position_;
+    activate(position_, start.kind == StartKind::now);
+    if (start.kind == StartKind::oldest) starts_left_ = 3;  // it may have been overtaken before the slot counted
     synchronize_count();
+}
+
+// Writers do not wait for a reader that they have overtaken, and remember so: after a loss, too, they are told
+// by an activation that there is a position to look at.
+void Reader::activate(Position position, bool starts_now) {
+    position_ = published_ = announced_ = slot_->activate(position, starts_now);
+    slot_->announce_room();
 }
 
 void Reader::take_own_slot() {
     slot_ = std::make_unique<Slot>(memory_, label_);  // the destructor of the parent's does nothing
-    slot_->activate(position_, false);
-    published_ = announced_ = position_;
+    activate(position_, false);
 }
 
 // ---- a run ------------------------------------------------------------------------------------------------
@@ -94,6 +97,7 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
 bool Reader::commit() {
     base::fence::acquire();  // every body was copied before the horizon: pairs with Writer::claim
     if (base::is_lost(position_, memory_->horizon(), memory_->capacity())) return false;
+    starts_left_ = 0;
     messages_ += frames_.size();
     for (const Frame& frame : frames_) bytes_ += frame.length;
     frames_.clear();
@@ -118,7 +122,9 @@ void Reader::make_room(bool at_end) noexcept {
     };
     const bool writer_waits = slot_->writer_seems_to_wait();
     if (published_ != position_ && (at_end || writer_waits || moved(published_))) {
-        slot_->publish(position_);
+        // Writers may have overtaken the old copy, though not us, and remember that nobody is there.
+        if (base::is_lost(published_, memory_->horizon(), memory_->capacity())) slot_->activate(position_, false);
+        else slot_->publish(position_);
         published_ = position_;
         if (auto* entry = slot_->entry()) {
             entry->messages.store(messages_, std::memory_order_relaxed);
@@ -145,43 +151,55 @@ void Reader::synchronize_count() noexcept {
     if (count && count->position == position_) count_base_ = CountBase{count->messages - messages_, count->epoch};
 }
 
-// Preferably a position whose count is known: at the stream end, or a publication behind it.
-Position Reader::find_stream_end(std::optional<std::uint64_t>& missed) noexcept {
+// Moves on to a position whose count is known, at most the publications that came meanwhile, and takes it as
+// the base of our own count. Returns how many messages lie between what we have read and there.
+std::optional<std::uint64_t> Reader::find_count() noexcept {
+    const auto before = std::exchange(count_base_, std::nullopt);
     const auto* extension = memory_->ring_extension();
-    constexpr int tries = 100;  // each fails only if writers stored two counts meanwhile
+    constexpr int tries = 100;  // each fails only if writers published meanwhile
     for (int i = 0; extension != nullptr && i < tries; ++i) {
-        const auto count = tally::newest(*extension);
+        auto count = tally::newest(*extension);
+        if (!count) continue;
+        if (base::distance(count->position, position_) > 0) count = tally::continued(*memory_, *count, position_);
         const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
-        if (!count || base::distance(position_, count->position) < 0) continue;
-        if (base::distance(count->position, free_pos) < 0) continue;
+        if (!count || base::distance(count->position, free_pos) < 0) continue;
         if (base::is_lost(count->position, memory_->horizon(), memory_->capacity())) continue;
-        if (count_base_ && count_base_->epoch == count->epoch) {
-            missed = count->messages - count_base_->messages - messages_;
-        }
         count_base_ = CountBase{count->messages - messages_, count->epoch};
-        return count->position;
+        position_ = published_ = announced_ = count->position;
+        slot_->publish(position_);
+        if (!before || before->epoch != count->epoch) return std::nullopt;
+        return count->messages - messages_ - before->messages;
     }
-    count_base_.reset();
-    return memory_->ring().free_pos.load(std::memory_order_acquire);
+    return std::nullopt;
 }
 
-Loss Reader::resume(ReadStatus cause) {
+bool Reader::start_again() {
+    // Each time further from what is overwritten next; the last time at the stream end, which writers that
+    // wait cannot overtake.
+    switch (starts_left_--) {
+        case 3: activate(find_oldest(*memory_, memory_->capacity() / 8), false); return true;
+        case 2: activate(find_oldest(*memory_, memory_->capacity() / 2), false); return true;
+        case 1: activate(memory_->ring().free_pos.load(std::memory_order_acquire), true); return true;
+        default: starts_left_ = 0; return false;
+    }
+}
+
+std::optional<Loss> Reader::resume(ReadStatus cause) {
     frames_.clear();
+    if (cause == ReadStatus::lost && start_again()) return std::nullopt;
     Loss loss{cause, position_, position_, 0, std::nullopt};
     if (cause == ReadStatus::restarted) {
         count_base_.reset();
         slot_->forget();
         slot_ = std::make_unique<Slot>(memory_, label_);
-        position_ = slot_->activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
+        activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
         synchronize_count();
     } else {
-        position_ = find_stream_end(loss.messages);
+        activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
+        loss.messages = find_count();
         loss.bytes = position_ - loss.from;
-        slot_->publish(position_);
     }
     loss.to = position_;
-    published_ = announced_ = position_;
-    slot_->announce_room();
     memory_->info().expired_readers.fetch_add(1, std::memory_order_relaxed);
     if (auto* entry = slot_->entry()) {
         entry->losses.fetch_add(1, std::memory_order_relaxed);

@@ -21,7 +21,7 @@ public:
     }
     ~TemporaryBus() { std::filesystem::remove_all(options.directory); }
 
-    [[nodiscard]] std::shared_ptr<toroni::ring::Memory> open() const { return toroni::ring::Memory::open(options); }
+    std::shared_ptr<toroni::ring::Memory> open() const { return toroni::ring::Memory::open(options); }
     [[nodiscard]] std::string path(const std::string& suffix) const {
         return options.directory + "/toroni-bus-" + suffix;
     }

@@ -51,7 +51,8 @@ private:
 // overwritten while they were read.
 [[nodiscard]] bool leads_to_end(const Memory& memory, base::Position from);
 
-// The oldest position from which every frame can still be read. The stream end if there is none.
-[[nodiscard]] base::Position find_oldest(const Memory& memory);
+// The oldest position from which every frame can still be read, and that is at least `margin` bytes away from
+// being overwritten. The stream end if there is none.
+[[nodiscard]] base::Position find_oldest(const Memory& memory, std::uint64_t margin = 0);
 
 }  // namespace toroni::ring

@@ -67,8 +67,10 @@ public:
     // stands where it stood, and the copies are to be thrown away: call resume().
     [[nodiscard]] bool commit();
 
-    // After lost, restarted or damaged (or a commit that failed): goes on at the stream end.
-    Loss resume(ReadStatus cause);
+    // After lost, restarted or damaged (or a commit that failed): goes on at the stream end. Nothing is lost
+    // where a reader that starts with the oldest message was overtaken before it had read any: it starts again
+    // with what is the oldest now.
+    std::optional<Loss> resume(ReadStatus cause);
 
     // Where the next frame is looked for.
     [[nodiscard]] base::Position position() const noexcept { return position_; }
@@ -90,10 +92,12 @@ public:
 
 private:
     [[nodiscard]] ReadStatus walk(std::size_t max_frames, std::uint64_t max_bytes);
+    void activate(base::Position position, bool starts_now);
+    [[nodiscard]] bool start_again();
     void advance(base::Position to);
     void make_room(bool at_end) noexcept;
     void synchronize_count() noexcept;
-    base::Position find_stream_end(std::optional<std::uint64_t>& missed) noexcept;
+    [[nodiscard]] std::optional<std::uint64_t> find_count() noexcept;
 
     std::shared_ptr<Memory> memory_;
     std::string label_;
@@ -104,6 +108,7 @@ private:
     base::Position announced_ = 0;      // where a waiting writer was last told of room
     std::vector<Frame> frames_;
 
+    int starts_left_ = 0;               // how often a reader from "oldest" may still start again
     std::uint64_t messages_ = 0;        // read so far
     std::uint64_t bytes_ = 0;
     struct CountBase {                  // of the stream's messages when this reader had read none

@@ -46,6 +46,24 @@ namespace tally {
     return best;
 }
 
+// `count`, with the frames from its position to `to` counted too. Nothing if they cannot all be read.
+[[nodiscard]] inline std::optional<Count> continued(const Memory& memory, Count count, base::Position to) noexcept {
+    const base::Position from = count.position;
+    if (base::distance(from, to) < 0 || base::is_lost(from, to, memory.capacity())) return std::nullopt;
+    while (count.position != to) {
+        const Step frame = step(memory.data(), memory.capacity(), count.position, to);
+        if (frame.kind == StepKind::damage) return std::nullopt;
+        if (frame.kind == StepKind::message) {
+            ++count.messages;
+            count.bytes += frame.length;
+        }
+        count.position = frame.end;
+    }
+    base::fence::acquire();  // the headers were read before the horizon: pairs with Writer::claim
+    if (base::is_lost(from, memory.horizon(), memory.capacity())) return std::nullopt;
+    return count;
+}
+
 // The rest needs the writer mutex.
 
 inline void store(base::CountRecord& record, const Count& count) noexcept {
@@ -66,24 +84,10 @@ inline void publish(base::RingExtension& extension, const Count& count) noexcept
 // The count at the stream end, whoever wrote last.
 [[nodiscard]] inline Count reconcile(const Memory& memory, base::Position free_pos) noexcept {
     base::RingExtension& extension = *memory.ring_extension();
-    auto count = newest(extension);
+    const auto count = newest(extension);
     if (count && count->position == free_pos) return *count;
-    if (count && base::distance(count->position, free_pos) > 0 &&
-        !base::is_lost(count->position, memory.horizon(), memory.capacity())) {
-        base::Position at = count->position;
-        while (at != free_pos) {
-            const Step frame = step(memory.data(), memory.capacity(), at, free_pos);
-            if (frame.kind == StepKind::damage) break;
-            if (frame.kind == StepKind::message) {
-                ++count->messages;
-                count->bytes += frame.length;
-            }
-            at = frame.end;
-        }
-        if (at == free_pos) {
-            count->position = free_pos;
-            return *count;
-        }
+    if (count) {
+        if (const auto counted = continued(memory, *count, free_pos)) return *counted;
     }
     // Uncountable. No record may be valid while the epoch changes, or one of the old would count in the new.
     for (auto& record : extension.counts) record.begin.store(record.end.load() + 1, std::memory_order_relaxed);

@@ -1,0 +1,21 @@
+"""What all tests share: buses of their own, removed afterwards whatever happened."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from toroni import rmp
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def bus_name() -> Iterator[str]:
+    """The name of a bus that does not exist yet and does not exist afterwards."""
+    name = f"pytest-{os.getpid()}-{next(_numbers)}"
+    yield name
+    rmp.unlink(name)
