@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "toroni/base/fence.hpp"
 #include "toroni/os/failure.hpp"
 #include "toroni/os/futex.hpp"
 
@@ -52,12 +53,22 @@ inline LockResult lock_result(pthread_mutex_t& mutex, int error) noexcept {
 }
 
 [[nodiscard]] inline LockResult try_lock_for(pthread_mutex_t& mutex, Nanoseconds timeout) noexcept {
+    // ThreadSanitizer of older compilers does not know pthread_mutex_clocklock, and so would miss the lock.
+#ifdef TORONI_THREAD_SANITIZER
+    constexpr clockid_t clock = CLOCK_REALTIME;
+#else
+    constexpr clockid_t clock = CLOCK_MONOTONIC;
+#endif
     timespec until{};
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    clock_gettime(clock, &until);
     const auto total = Nanoseconds{until.tv_nsec} + timeout;
     until.tv_sec += static_cast<time_t>(total.count() / 1'000'000'000);
     until.tv_nsec = static_cast<long>(total.count() % 1'000'000'000);
-    return detail::lock_result(mutex, pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &until));
+#ifdef TORONI_THREAD_SANITIZER
+    return detail::lock_result(mutex, pthread_mutex_timedlock(&mutex, &until));
+#else
+    return detail::lock_result(mutex, pthread_mutex_clocklock(&mutex, clock, &until));
+#endif
 }
 
 inline void unlock(pthread_mutex_t& mutex) noexcept { pthread_mutex_unlock(&mutex); }
