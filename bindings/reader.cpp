@@ -179,7 +179,7 @@ std::uint64_t Reader::lag() const {
 void bind_reader(nb::module_& module) {
     nb::class_<Reader>(module, "Reader", "A position in a raw stream; use toroni.rmp.Stream.reader().")
         .def(nb::init<const Stream&, nb::handle, const std::string&, nb::handle>(), nb::arg("stream"),
-             nb::arg("start"), nb::arg("label"), nb::arg("on_loss"))
+             nb::arg("start").none(), nb::arg("label"), nb::arg("on_loss").none())
         .def("read", &Reader::read, nb::arg("timeout") = nb::none(),
              nb::sig("def read(self, timeout: float | None = None) -> bytes | None"))
         .def("_read_many", &Reader::read_many, nb::arg("max"), nb::arg("timeout").none(), nb::arg("with_positions"))

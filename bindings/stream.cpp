@@ -166,7 +166,7 @@ void bind_stream(nb::module_& module) {
                  new (self) Stream({name, capacity, max_readers, mode, to_role(role), directory}, backpressure);
              },
              nb::arg("name"), nb::arg("capacity"), nb::arg("max_readers"), nb::arg("role"), nb::arg("mode"),
-             nb::arg("directory"), nb::arg("backpressure"))
+             nb::arg("directory"), nb::arg("backpressure").none())
         .def("write", &Stream::write, nb::arg("buffers"), nb::kw_only(), nb::arg("backpressure") = nb::none(),
              nb::sig("def write(self, *buffers: collections.abc.Buffer, backpressure: object = None) -> int | None"))
         .def("write_many", &Stream::write_many, nb::arg("messages"), nb::kw_only(),

@@ -87,6 +87,8 @@ def endless() -> Iterator[Demo]:
         for pid in demo.children():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for name in demo.files():
+            Path("/dev/shm", name).unlink()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--writers", "5", "--readers", "2"), ("--capacity", "4 KiB")])
@@ -143,6 +145,19 @@ def test_a_standstill_is_told_with_what_is_known(endless: Demo, kind: str) -> No
     assert "reader-1" in output
     assert endless.files() == []
     assert endless.children() == []
+
+
+def test_a_reader_that_is_stopped_for_a_while_loses_nothing() -> None:
+    demo = start("--rounds", "3")
+    demo.wait_for_line("%")
+    stopped = demo.children("reader")
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(1.2)  # longer than writers wait by default
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    status, output, errors = demo.wait()
+    assert (status, errors) == (0, ""), output + errors
 
 
 def test_children_of_a_killed_coordinator_leave_and_clean_up(endless: Demo) -> None:
@@ -244,6 +259,15 @@ def test_proof_refuses_any_wrong_byte(corpus: Corpus) -> None:
     for index in range(len(message)):
         wrong = message[:index] + bytes([message[index] ^ 0x40]) + message[index + 1 :]
         assert complaints(corpus, [*messages[:3], (position, wrong), *messages[4:]]) != []
+
+
+def test_proof_refuses_a_writer_that_is_not_heard_from_its_start(corpus: Corpus) -> None:
+    record = Record()
+    for position, message in messages_of(corpus)[1:]:
+        record.add(position, message)
+    witness = proof.Witness(record, corpus, corpus.digests())
+    text = "not all messages of writer 1 came, from its first to its last"
+    assert text in proof.complaints_of_witness(witness)
 
 
 def test_proof_refuses_files_that_are_not_as_on_disk(corpus: Corpus) -> None:

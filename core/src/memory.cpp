@@ -173,11 +173,12 @@ void check_same(const std::string& path, const char* what, Number has, Number as
                                              std::to_string(asked) + "; open it without asking for one, or remove it");
 }
 
-Segment open_or_make_reader_info(const Options& options, const std::string& path, Access access) {
+Segment open_or_make_reader_info(const Options& options, const std::string& path, Access access, bool& is_new) {
     while (true) {
         if (auto existing = Segment::open(path, access)) return std::move(*existing);
         Segment made = make_reader_info(options);
-        if (made.link(path) && access == Access::read_write) return made;
+        is_new = made.link(path);
+        if (is_new && access == Access::read_write) return made;
     }  // opened again: by somebody else's making, or with fewer rights than the making took
 }
 
@@ -204,7 +205,8 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
     const Access ring_access = options.role == Role::reader ? Access::read_only : Access::read_write;
     const Access info_access = options.role == Role::writer ? Access::read_only : Access::read_write;
 
-    Segment info = open_or_make_reader_info(options, paths.reader_info, info_access);
+    bool is_new = false;
+    Segment info = open_or_make_reader_info(options, paths.reader_info, info_access, is_new);
     const auto* info_identity = check_reader_info(info, paths.reader_info);
     check_namespace(info_identity, paths.reader_info);
 
@@ -216,7 +218,12 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
         if (!info.is_at(paths.reader_info)) {
             throw Error(ErrorCode::not_ready, "another process has just removed the bus '" + options.name + "'");
         }
-        ring = make_or_replace_ring(options, paths, ring_access, info_identity);
+        try {
+            ring = make_or_replace_ring(options, paths, ring_access, info_identity);
+        } catch (const Error&) {
+            if (is_new) unlink(paths.reader_info.c_str());  // nothing half made stays; who has it open starts over
+            throw;
+        }
         info.unlock_flock();
     }
     check_namespace(check_ring(*ring, paths.ring), paths.ring);

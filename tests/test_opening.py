@@ -1,0 +1,207 @@
+"""Making and opening a bus: raced, without room, without rights, from elsewhere, over damage."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import toroni
+from processes import peers
+from toroni import rmp
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def files(bus: str) -> tuple[Path, Path]:
+    return SHARED_MEMORY / f"toroni-{bus}-rb", SHARED_MEMORY / f"toroni-{bus}-ri"
+
+
+def open_and_say(pipe: Connection, bus: str, number: int) -> None:
+    pipe.send("ready")
+    pipe.recv()
+    with rmp.Stream(bus) as stream, stream.reader() as reader:
+        pipe.send("open")
+        pipe.recv()
+        stream.write(bytes([number + 1]))
+        pipe.send(sorted(reader.read_many(1)[0] for _ in range(8)))
+
+
+def test_raced_by_many_processes(bus_name: str) -> None:
+    """Eight make it at the same moment; all are on the same bus afterwards."""
+    with peers() as start:
+        makers = [start(open_and_say, bus_name, number) for number in range(8)]
+        for phase in ("ready", "open"):
+            for maker in makers:
+                assert maker.receive() == phase
+            for maker in makers:
+                maker.send("go")
+        for maker in makers:
+            assert maker.receive() == [bytes([number + 1]) for number in range(8)]
+    assert not list(SHARED_MEMORY.glob("#*"))  # where an unnamed file would show if it had kept a name
+
+
+def test_nothing_is_left_open(bus_name: str) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    threads = threading.active_count(), len(os.listdir("/proc/self/task"))
+    for _ in range(20):
+        with rmp.Stream(bus_name) as stream, stream.reader():
+            assert len(os.listdir("/proc/self/fd")) == before
+    assert (threading.active_count(), len(os.listdir("/proc/self/task"))) == threads
+    assert bus_name not in Path("/proc/self/maps").read_text()
+
+
+def in_namespaces(script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python script in namespaces of its own, or skip where that is not allowed."""
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-r", *options, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not allow user namespaces")
+    return subprocess.run(
+        [unshare, "-r", *options, "sh", "-c", script, sys.executable], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_full_shared_memory_is_an_error_with_the_numbers(bus_name: str) -> None:
+    done = in_namespaces(
+        "mount -t tmpfs -o size=1m tmpfs /dev/shm && exec $0 -c '"
+        "import toroni\n"
+        "try: toroni.rmp.Stream(\"full\", capacity=\"4 MiB\")\n"
+        "except toroni.SharedMemoryFull as error: print(error)\n"
+        "import os; print(os.listdir(\"/dev/shm\"))\n"
+        "with toroni.rmp.Stream(\"full\", capacity=\"512 KiB\") as s: s.write(b\"x\" * 500_000); print(\"fits\")'",
+        "--mount",
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "4195328 bytes are needed in /dev/shm" in lines[0]
+    free = re.search(r"(\d+) are free", lines[0])
+    assert free
+    assert 1_000_000 < int(free[1]) <= 2**20
+    assert "smaller capacity" in lines[0]
+    assert lines[1:] == ["[]", "fits"]  # and nothing half made is left
+
+
+def test_a_read_only_shared_memory(bus_name: str) -> None:
+    done = in_namespaces(
+        "mount -t tmpfs -o ro tmpfs /dev/shm && exec $0 -c '"
+        "import toroni\n"
+        "try: toroni.rmp.Stream(\"readonly\")\n"
+        "except toroni.PermissionDenied as error: print(error)'",
+        "--mount",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Read-only file system" in done.stdout
+
+
+def test_another_pid_namespace_is_refused_with_the_reason(bus_name: str) -> None:
+    with rmp.Stream(bus_name):
+        done = in_namespaces(
+            "exec $0 -c '"
+            "import toroni\n"
+            f"try: toroni.rmp.Stream(\"{bus_name}\")\n"
+            "except toroni.BusMismatch as error: print(error)'",
+            "--pid",
+            "--fork",
+        )
+    assert done.returncode == 0, done.stderr
+    assert "another PID namespace" in done.stdout
+    assert "--pid=container" in done.stdout
+
+
+def open_as(pipe: Connection, uid: int, gid: int, bus: str, options: dict[str, Any]) -> None:
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+    try:
+        with rmp.Stream(bus, **options) as stream:
+            if options.get("role") == "reader":
+                stream.reader().read(timeout=0)
+            pipe.send("opened")
+    except toroni.PermissionDenied as error:
+        pipe.send(str(error))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become two other users")
+def test_roles_and_modes_between_users(bus_name: str) -> None:
+    owner, member, stranger = (1234, 1234), (2345, 1234), (2345, 2345)
+    with peers() as start:
+
+        def as_user(user: tuple[int, int], **options: object) -> str:
+            return str(start(open_as, *user, bus_name, options).receive())
+
+        assert as_user(owner, capacity=4096, mode=0o640) == "opened"
+        assert as_user(owner) == "opened"
+        for user in (member, stranger):
+            assert "Permission denied" in as_user(user)
+        # Who may only read the files cannot be a reader: readers publish their position in -ri.
+        assert "Permission denied" in as_user(member, role="reader")
+        files(bus_name)[1].chmod(0o660)
+        assert as_user(member, role="reader") == "opened"
+        assert "Permission denied" in as_user(member, role="writer")
+        assert "Permission denied" in as_user(stranger, role="reader")
+
+
+def test_the_golden_segments_of_the_older_implementation_open_and_work(bus_name: str) -> None:
+    """A C++ process made them: no extension blocks, an empty ring."""
+    golden = Path(__file__).parent / "golden"
+    ring, reader_info = files(bus_name)
+    shutil.copy(golden / "rb-4096-new.bin", ring)
+    shutil.copy(golden / "ri-2-new.bin", reader_info)
+    with rmp.Stream(bus_name) as stream, stream.reader() as reader, stream.reader() as other:
+        assert (stream.capacity, stream.max_readers, stream.max_message) == (4096, 2, 4090)
+        assert stream.statistics().is_foreign
+        with pytest.raises(toroni.NoFreeSlot):
+            stream.reader()
+        threading.Timer(0.05, stream.write, [b"from afar"]).start()
+        assert reader.read(timeout=10) == b"from afar"
+        assert other.read(timeout=10) == b"from afar"
+    assert ring.stat().st_size == 4176
+    assert reader_info.stat().st_size == 144
+
+
+@pytest.mark.parametrize(("image", "messages"), [("rb-4096-after-3x100", 3), ("rb-4096-after-45x100", 33)])
+def test_what_the_older_implementation_wrote_can_be_read(bus_name: str, image: str, messages: int) -> None:
+    golden = Path(__file__).parent / "golden"
+    ring, reader_info = files(bus_name)
+    shutil.copy(golden / f"{image}.bin", ring)
+    shutil.copy(golden / "ri-2-new.bin", reader_info)
+    body = bytes(8) + b"\0" + b"channel\0" + bytes(100)
+    with rmp.Stream(bus_name, role="reader") as stream:
+        # No landmarks there: the first lap can be read from 0, later ones from where a message starts.
+        start = 0 if messages == 3 else 4096
+        with stream.reader(start=start) as reader:
+            count = 3 if messages == 3 else 12
+            assert reader.read_many() == [body] * count
+            assert reader.position == stream.position
+
+
+def test_what_we_write_is_what_the_older_implementation_writes(bus_name: str) -> None:
+    """Byte for byte: the base header and the data, but not the count of its wake-ups."""
+    golden = Path(__file__).parent / "golden"
+    body = bytes(8) + b"\0" + b"channel\0" + bytes(100)
+    with rmp.Stream(bus_name, capacity=4096, max_readers=2) as stream:
+        ring, reader_info = files(bus_name)
+        assert ring.read_bytes()[:4176] == (golden / "rb-4096-new.bin").read_bytes()
+        ours, theirs = reader_info.read_bytes()[:144], (golden / "ri-2-new.bin").read_bytes()
+        assert ours[:8] + ours[9:] == theirs[:8] + theirs[9:]
+        assert stream.write_many([body] * 3) == 3
+
+        def compare(image: str) -> None:
+            theirs = bytearray((golden / image).read_bytes())
+            ours = bytearray(ring.read_bytes()[:4176])
+            for segment in (theirs, ours):
+                segment[8:48] = bytes(40)  # what glibc keeps in a mutex that was used
+                segment[64:72] = bytes(8)
+            assert ours == theirs
+
+        compare("rb-4096-after-3x100.bin")
+        assert stream.write_many([body] * 42) == 42
+        compare("rb-4096-after-45x100.bin")
