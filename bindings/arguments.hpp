@@ -34,7 +34,8 @@ inline Policy to_policy(nb::handle object) {
         throw nb::type_error("backpressure must be one of Wait(), Overwrite(), Drop(), Fail()");
     }
     const auto rule = nb::cast<std::string>(object.attr("_rule"));
-    Policy policy{.may_wait = rule == "wait", .overwrite = rule == "wait" || rule == "overwrite", .drop = rule == "drop"};
+    Policy policy{
+        .may_wait = rule == "wait", .overwrite = rule == "wait" || rule == "overwrite", .drop = rule == "drop"};
     if (policy.may_wait) {
         const nb::object timeout = object.attr("timeout");
         policy.timeout = to_timeout(timeout.is_none() ? std::nullopt : std::optional(nb::cast<double>(timeout)));
@@ -70,8 +71,10 @@ public:
     void end_message(std::uint64_t longest) {
         if (length_ == 0) raise("InvalidArgument", "a raw message has at least 1 byte");
         if (length_ > longest) {
-            raise("MessageTooLarge", "a message of " + std::to_string(length_) + " bytes does not fit this ring, whose "
-                                         "largest is " + std::to_string(longest) + "; make it with a larger capacity");
+            raise("MessageTooLarge", "a message of " + std::to_string(length_) +
+                                         " bytes does not fit this ring, whose "
+                                         "largest is " +
+                                         std::to_string(longest) + "; make it with a larger capacity");
         }
         lengths_.push_back({parts_.size() - first_part_, length_});
         first_part_ = parts_.size();

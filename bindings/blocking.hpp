@@ -66,9 +66,9 @@ bool wait_for_news(ring::Reader& reader, const Deadline& deadline, Waiter& waite
 
 struct WriteRequest {
     std::span<const ring::Outgoing> messages;
-    bool may_wait = true;                   // for room, until the timeout; then overwrite_after says what happens
-    bool overwrite = false;                 // at once, or after the timeout
-    std::optional<Nanoseconds> timeout;     // for room, and for a writer mutex that its holder keeps
+    bool may_wait = true;                // for room, until the timeout; then overwrite_after says what happens
+    bool overwrite = false;              // at once, or after the timeout
+    std::optional<Nanoseconds> timeout;  // for room, and for a writer mutex that its holder keeps
 };
 
 enum class WriteStatus {
@@ -80,15 +80,14 @@ enum class WriteStatus {
 
 struct WriteResult {
     WriteStatus status = WriteStatus::written;
-    std::size_t count = 0;       // messages written
+    std::size_t count = 0;  // messages written
     base::Position last = 0;
 };
 
 template <class Waiter>
 class BlockingWrite {
 public:
-    BlockingWrite(const ring::Memory& memory, ring::Writer& writer, const WriteRequest& request,
-                  Waiter& waiter)
+    BlockingWrite(const ring::Memory& memory, ring::Writer& writer, const WriteRequest& request, Waiter& waiter)
         : writer_(writer), request_(request), waiter_(waiter), room_(memory) {
         if (request.overwrite && !request.may_wait) rule_ = ring::RoomRule::overwrite;
     }
@@ -153,7 +152,7 @@ private:
             return request_.overwrite;
         }
         if (!entered_) {
-            queue();          // then look again: what was read of the room is older than our turn
+            queue();  // then look again: what was read of the room is older than our turn
             entered_ = true;
             return true;
         }

@@ -20,8 +20,8 @@ ring::Start to_start(nb::handle start) {
         std::uint64_t position = 0;
         if (nb::try_cast(start, position)) return {ring::StartKind::position, position};
     }
-    raise("InvalidArgument", "start must be 'now', 'oldest' or a position; got " +
-                                 nb::cast<std::string>(nb::repr(start)));
+    raise("InvalidArgument",
+          "start must be 'now', 'oldest' or a position; got " + nb::cast<std::string>(nb::repr(start)));
 }
 
 nb::object check_on_loss(nb::handle on_loss) {
@@ -31,8 +31,8 @@ nb::object check_on_loss(nb::handle on_loss) {
     } else if (PyCallable_Check(on_loss.ptr())) {
         return nb::borrow(on_loss);
     }
-    raise("InvalidArgument", "on_loss must be 'raise', 'skip' or a callable; got " +
-                                 nb::cast<std::string>(nb::repr(on_loss)));
+    raise("InvalidArgument",
+          "on_loss must be 'raise', 'skip' or a callable; got " + nb::cast<std::string>(nb::repr(on_loss)));
 }
 
 std::byte* bytes_of(nb::handle object) { return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(object.ptr())); }
@@ -51,8 +51,8 @@ Reader::Reader(const Stream& stream, nb::handle start, const std::string& label,
         raise("InvalidArgument", "the stream '" + stream.name() + "' was opened with role='writer'");
     }
     if (label.size() >= base::label_size || label.find('\0') != std::string::npos) {
-        raise("InvalidArgument", "a label has at most " + std::to_string(base::label_size - 1) +
-                                     " bytes of UTF-8 and no NUL");
+        raise("InvalidArgument",
+              "a label has at most " + std::to_string(base::label_size - 1) + " bytes of UTF-8 and no NUL");
     }
     reader_ = std::make_unique<ring::Reader>(session_->memory, to_start(start), label);
 }
@@ -181,16 +181,33 @@ void bind_reader(nb::module_& module) {
         .def(nb::init<const Stream&, nb::handle, const std::string&, nb::handle>(), nb::arg("stream"),
              nb::arg("start").none(), nb::arg("label"), nb::arg("on_loss").none())
         .def("read", &Reader::read, nb::arg("timeout") = nb::none(),
-             nb::sig("def read(self, timeout: float | None = None) -> bytes | None"))
-        .def("_read_many", &Reader::read_many, nb::arg("max"), nb::arg("timeout").none(), nb::arg("with_positions"))
-        .def("wait", &Reader::wait, nb::arg("timeout") = nb::none())
-        .def("__iter__", [](nb::handle self) { return nb::borrow(self); },
-             nb::sig("def __iter__(self) -> typing.Self"))
+             nb::sig("def read(self, timeout: float | None = None) -> bytes | None"),
+             R"(The next message; waits for it without using the CPU.
+
+Args:
+    timeout: seconds to wait at most; None for ever, 0 not at all.
+
+Returns:
+    The message, or None if there was none in time.
+
+Raises:
+    MessagesLost: this reader was overtaken, and on_loss is "raise"; the next read goes on behind the gap.
+    InUse: called from a signal handler that interrupted a read of the same reader.
+    Closed: after close(), also by another thread during the wait.)")
+        .def("_read_many", &Reader::read_many, nb::arg("max"), nb::arg("timeout").none(), nb::arg("with_positions"),
+             nb::sig("def _read_many(self, max: int, timeout: float | None, with_positions: bool) -> "
+                     "list[Any]"))
+        .def(
+            "wait", &Reader::wait, nb::arg("timeout") = nb::none(),
+            "Waits until there is something to read, at most `timeout` seconds (None for ever). False if there is not.")
+        .def(
+            "__iter__", [](nb::handle self) { return nb::borrow(self); }, nb::sig("def __iter__(self) -> Self"))
         .def("__next__", &Reader::next, nb::sig("def __next__(self) -> bytes"))
         .def("_close", &Reader::close)
         .def_prop_ro("closed", &Reader::is_closed, "Whether close() was called.")
-        .def_prop_ro("label", [](const Reader& self) { return self.label(); },
-                     "What this reader calls itself, for those who see it in statistics and errors.")
+        .def_prop_ro(
+            "label", [](const Reader& self) { return self.label(); },
+            "What this reader calls itself, for those who see it in statistics and errors.")
         .def_prop_ro("position", &Reader::position, "Stream position where the next message is looked for.")
         .def_prop_ro("last_position", &Reader::last_position, "Position of the last message returned; None before.")
         .def_prop_ro("lag", &Reader::lag, "Bytes of the stream that are still to be read.")

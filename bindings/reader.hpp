@@ -43,7 +43,7 @@ private:
 
     std::string label_;
     nb::object on_loss_;
-    std::shared_ptr<Session> session_;     // the ring stays mapped as long as this reader is open
+    std::shared_ptr<Session> session_;  // the ring stays mapped as long as this reader is open
     std::unique_ptr<ring::Reader> reader_;
     UseLock lock_;
     std::atomic<bool> closing_{false};

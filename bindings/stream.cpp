@@ -28,8 +28,9 @@ constexpr std::uint64_t copy_without_gil = 16 * 1024;
 [[noreturn]] void raise_stalled(const ring::Writer& writer) {
     const auto pid = writer.lock_holder();
     const std::string who = pid != 0 ? "process " + std::to_string(pid) : "another process";
-    raise("WriterStalled", who + " has held the writer mutex all the time: it is stopped (SIGSTOP, a debugger) or "
-                                 "starved; continue it (kill -CONT) or end it");
+    raise("WriterStalled", who +
+                               " has held the writer mutex all the time: it is stopped (SIGSTOP, a debugger) or "
+                               "starved; continue it (kill -CONT) or end it");
 }
 
 struct Statistics {
@@ -78,7 +79,8 @@ std::shared_ptr<Session> Stream::session() const {
 
 std::shared_ptr<Session> Stream::writing_session() const {
     auto session = this->session();
-    if (!session->memory->may_write()) raise("InvalidArgument", "the stream '" + name_ + "' was opened with role='reader'");
+    if (!session->memory->may_write())
+        raise("InvalidArgument", "the stream '" + name_ + "' was opened with role='reader'");
     return session;
 }
 
@@ -160,34 +162,68 @@ void bind_stream(nb::module_& module) {
         .def_ro("is_foreign", &Statistics::is_foreign, "Whether a C++ or Java process made a segment of it.");
 
     nb::class_<Stream>(module, "Stream", "A raw stream; use toroni.rmp.Stream.")
-        .def("__init__",
-             [](Stream* self, const std::string& name, std::uint64_t capacity, std::uint32_t max_readers,
-                const std::string& role, std::uint32_t mode, const std::string& directory, nb::handle backpressure) {
-                 new (self) Stream({name, capacity, max_readers, mode, to_role(role), directory}, backpressure);
-             },
-             nb::arg("name"), nb::arg("capacity"), nb::arg("max_readers"), nb::arg("role"), nb::arg("mode"),
-             nb::arg("directory"), nb::arg("backpressure").none())
+        .def(
+            "__init__",
+            [](Stream* self, const std::string& name, std::uint64_t capacity, std::uint32_t max_readers,
+               const std::string& role, std::uint32_t mode, const std::string& directory, nb::handle backpressure) {
+                new (self) Stream({name, capacity, max_readers, mode, to_role(role), directory}, backpressure);
+            },
+            nb::arg("name"), nb::arg("capacity"), nb::arg("max_readers"), nb::arg("role"), nb::arg("mode"),
+            nb::arg("directory"), nb::arg("backpressure").none())
         .def("write", &Stream::write, nb::arg("buffers"), nb::kw_only(), nb::arg("backpressure") = nb::none(),
-             nb::sig("def write(self, *buffers: collections.abc.Buffer, backpressure: object = None) -> int | None"))
+             nb::sig("def write(self, *buffers: Buffer, "
+                     "backpressure: Backpressure | None = None) -> int | None"),
+             R"(Writes one message, of one or more buffers behind each other, 1 to `max_message` bytes in all.
+
+Args:
+    buffers: bytes, bytearray, memoryview, array, NumPy arrays ...: anything contiguous.
+    backpressure: what to do about slow readers, instead of the stream's own policy.
+
+Returns:
+    The message's position in the stream; None if policy Drop dropped it.
+
+Raises:
+    InvalidArgument: the message is empty. MessageTooLarge: it does not fit the ring.
+    NoRoom: slow readers, and the policy is Fail.
+    WriterStalled: the policy is Wait, and a stopped process held the writer mutex all the time.
+    Closed: after close(). TypeError, BufferError: not a contiguous buffer.)")
         .def("write_many", &Stream::write_many, nb::arg("messages"), nb::kw_only(),
-             nb::arg("backpressure") = nb::none())
+             nb::arg("backpressure") = nb::none(),
+             nb::sig("def write_many(self, messages: Iterable[Buffer], *, "
+                     "backpressure: Backpressure | None = None) -> int"),
+             R"(Writes messages behind each other, as many as fit the ring under one lock and one wake-up.
+
+Where they do not fit one publication, other writers' messages may come in between.
+
+Args:
+    messages: one buffer each.
+    backpressure: as for `write`.
+
+Returns:
+    How many were written: all, unless policy Drop dropped the rest.
+
+Raises:
+    As `write`; NoRoom says how many were written. Bad messages are found before any is written.)")
         .def("_close", &Stream::close)
         .def("statistics", &statistics, "The counters now. Raises Closed.")
-        .def("readers", [](const Stream& self) { return ring::list_readers(*self.session()->memory); },
-             "Everybody who holds a reader slot, dead owners included. Raises Closed.")
-        .def_prop_ro("name", [](const Stream& self) { return self.name(); }, "The bus's name.")
+        .def(
+            "readers", [](const Stream& self) { return ring::list_readers(*self.session()->memory); },
+            "Everybody who holds a reader slot, dead owners included. Raises Closed.")
+        .def_prop_ro(
+            "name", [](const Stream& self) { return self.name(); }, "The bus's name.")
         .def_prop_ro("closed", &Stream::is_closed, "Whether close() was called.")
-        .def_prop_ro("capacity", [](const Stream& self) { return self.session()->memory->capacity(); },
-                     "Bytes in the ring.")
-        .def_prop_ro("max_readers", [](const Stream& self) { return self.session()->memory->max_readers(); },
-                     "Number of reader slots.")
-        .def_prop_ro("max_message", [](const Stream& self) { return self.session()->writer.max_body(); },
-                     "Bytes in the largest message.")
-        .def_prop_ro("position",
-                     [](const Stream& self) {
-                         return self.session()->memory->ring().free_pos.load(std::memory_order_acquire);
-                     },
-                     "Stream end: where the next message goes.");
+        .def_prop_ro(
+            "capacity", [](const Stream& self) { return self.session()->memory->capacity(); }, "Bytes in the ring.")
+        .def_prop_ro(
+            "max_readers", [](const Stream& self) { return self.session()->memory->max_readers(); },
+            "Number of reader slots.")
+        .def_prop_ro(
+            "max_message", [](const Stream& self) { return self.session()->writer.max_body(); },
+            "Bytes in the largest message.")
+        .def_prop_ro(
+            "position",
+            [](const Stream& self) { return self.session()->memory->ring().free_pos.load(std::memory_order_acquire); },
+            "Stream end: where the next message goes.");
     module.def("_unlink", &ring::Memory::remove, nb::arg("name"), nb::arg("directory"));
 }
 

@@ -22,13 +22,14 @@ struct Session {
 class Stream {
 public:
     Stream(const ring::Options& options, nb::handle backpressure)
-        : name_(options.name), default_policy_(to_policy(backpressure)),
+        : name_(options.name),
+          default_policy_(to_policy(backpressure)),
           session_(std::make_shared<Session>(ring::Memory::open(options))) {}
 
     void close() { session_.reset(); }
     [[nodiscard]] bool is_closed() const { return session_ == nullptr; }
     [[nodiscard]] const std::string& name() const { return name_; }
-    [[nodiscard]] std::shared_ptr<Session> session() const;   // raises Closed
+    [[nodiscard]] std::shared_ptr<Session> session() const;  // raises Closed
 
     nb::object write(nb::args buffers, nb::handle backpressure);
     std::size_t write_many(nb::iterable messages, nb::handle backpressure);

@@ -49,8 +49,10 @@ public:
     [[nodiscard]] bool acquire(const blocking::Deadline& deadline) {
         forget_parent();
         if (!mutex_->try_lock()) {
-            if (is_mine()) raise("InUse", "this reader is in use by the same thread: a signal handler, a finalizer or "
-                                          "an on_loss callback cannot read from it");
+            if (is_mine())
+                raise("InUse",
+                      "this reader is in use by the same thread: a signal handler, a finalizer or "
+                      "an on_loss callback cannot read from it");
             ReleasedGil released;
             while (!mutex_->try_lock_for(deadline.remaining(blocking::signal_slice))) {
                 released.take();

@@ -88,9 +88,7 @@ class Bench:
         yield from differ("frames", shapes(expected), shapes(found))
         yield from differ("body in the ring", expected[-1].body, found[-1].body)
 
-    def first_publication(
-        self, start: int, placement: Placement, pending: Future[int | None]
-    ) -> Iterator[str]:
+    def first_publication(self, start: int, placement: Placement, pending: Future[int | None]) -> Iterator[str]:
         """The skip must be visible alone while the reader stands before it."""
         deadline = time.monotonic() + PATIENCE
         while self.segment.free_pos == start and not pending.done() and time.monotonic() < deadline:
@@ -176,10 +174,5 @@ def test_every_index_of_a_larger_ring(
     assert bench.stream.max_message == CAPACITY - 5
     run_all(
         bench,
-        (
-            (index, size)
-            for index in range(CAPACITY)
-            for size in sizes(CAPACITY - index)
-            if 1 <= size <= CAPACITY - 5
-        ),
+        ((index, size) for index in range(CAPACITY) for size in sizes(CAPACITY - index) if 1 <= size <= CAPACITY - 5),
     )

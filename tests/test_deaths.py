@@ -240,7 +240,10 @@ def test_a_stopped_holder_is_named_and_everybody_goes_on_after_it(bus_name: str)
             while reader.read_many(timeout=0):
                 pass
             os.kill(holder.pid, signal.SIGSTOP)
-            if stream.statistics().lock_holder == holder.pid and Path(f"/proc/{holder.pid}/stat").read_text().split()[2] == "T":
+            if (
+                stream.statistics().lock_holder == holder.pid
+                and Path(f"/proc/{holder.pid}/stat").read_text().split()[2] == "T"
+            ):
                 return True
             os.kill(holder.pid, signal.SIGCONT)
             return False

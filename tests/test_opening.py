@@ -62,7 +62,10 @@ def test_nothing_is_left_open(bus_name: str) -> None:
 def in_namespaces(script: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a Python script in namespaces of its own, or skip where that is not allowed."""
     unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-r", *options, "true"], check=False, capture_output=True).returncode:
+    if (
+        unshare is None
+        or subprocess.run([unshare, "-r", *options, "true"], check=False, capture_output=True).returncode
+    ):
         pytest.skip("this machine does not allow user namespaces")
     return subprocess.run(
         [unshare, "-r", *options, "sh", "-c", script, sys.executable], capture_output=True, text=True, check=False
@@ -73,10 +76,10 @@ def test_a_full_shared_memory_is_an_error_with_the_numbers(bus_name: str) -> Non
     done = in_namespaces(
         "mount -t tmpfs -o size=1m tmpfs /dev/shm && exec $0 -c '"
         "import toroni\n"
-        "try: toroni.rmp.Stream(\"full\", capacity=\"4 MiB\")\n"
+        'try: toroni.rmp.Stream("full", capacity="4 MiB")\n'
         "except toroni.SharedMemoryFull as error: print(error)\n"
-        "import os; print(os.listdir(\"/dev/shm\"))\n"
-        "with toroni.rmp.Stream(\"full\", capacity=\"512 KiB\") as s: s.write(b\"x\" * 500_000); print(\"fits\")'",
+        'import os; print(os.listdir("/dev/shm"))\n'
+        'with toroni.rmp.Stream("full", capacity="512 KiB") as s: s.write(b"x" * 500_000); print("fits")\'',
         "--mount",
     )
     assert done.returncode == 0, done.stderr
@@ -93,7 +96,7 @@ def test_a_read_only_shared_memory(bus_name: str) -> None:
     done = in_namespaces(
         "mount -t tmpfs -o ro tmpfs /dev/shm && exec $0 -c '"
         "import toroni\n"
-        "try: toroni.rmp.Stream(\"readonly\")\n"
+        'try: toroni.rmp.Stream("readonly")\n'
         "except toroni.PermissionDenied as error: print(error)'",
         "--mount",
     )
@@ -106,7 +109,7 @@ def test_another_pid_namespace_is_refused_with_the_reason(bus_name: str) -> None
         done = in_namespaces(
             "exec $0 -c '"
             "import toroni\n"
-            f"try: toroni.rmp.Stream(\"{bus_name}\")\n"
+            f'try: toroni.rmp.Stream("{bus_name}")\n'
             "except toroni.BusMismatch as error: print(error)'",
             "--pid",
             "--fork",

@@ -21,7 +21,7 @@ def test_first_message(bus_name: str) -> None:
         assert reader.lag == 21
         assert reader.last_position is None
         assert reader.read() == b"hello"
-        assert (reader.position, reader.last_position, reader.lag) == (10, 0, 11)
+        assert [reader.position, reader.last_position, reader.lag] == [10, 0, 11]
         assert reader.read_many() == [b"world!"]
         assert reader.read(timeout=0) is None
 
@@ -109,7 +109,8 @@ def test_a_callback_that_raises_or_reads(bus_name: str) -> None:
         assert reader.read(timeout=0) is None
         with pytest.raises(toroni.InUse):
             reading.read(timeout=0)
-        reader.close(), reading.close()
+        reader.close()
+        reading.close()
 
 
 def test_statistics(bus_name: str) -> None:
@@ -172,7 +173,7 @@ def test_messages_that_cannot_be(bus_name: str) -> None:
         for empty in ((), (b"",), (b"", b"")):
             with pytest.raises(toroni.InvalidArgument, match="at least 1 byte"):
                 stream.write(*empty)
-        with pytest.raises(toroni.MessageTooLarge, match="4092 bytes does not fit .* 4091"):
+        with pytest.raises(toroni.MessageTooLarge, match=r"4092 bytes does not fit .* 4091"):
             stream.write(bytes(4092))
         for wrong in ("text", 5, None, [b"x"]):
             with pytest.raises((TypeError, BufferError)):

@@ -149,7 +149,9 @@ def test_a_stream_passes_to_multiprocessing(bus_name: str, method: str) -> None:
         copy = pickle.loads(pickle.dumps(stream))
         assert (copy.name, copy.capacity) == (stream.name, 4096)
         copy.close()
-        process = multiprocessing.get_context(method).Process(target=_child_of_multiprocessing, args=(stream,))
+        process = multiprocessing.get_context(method).Process(  # type: ignore[attr-defined]
+            target=_child_of_multiprocessing, args=(stream,)
+        )
         process.start()
         assert reader.read(timeout=PATIENCE) == b"hello"
         process.join(PATIENCE)

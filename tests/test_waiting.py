@@ -125,6 +125,7 @@ def test_a_signal_handler_runs_and_the_wait_goes_on(bus_name: str) -> None:
 
         before = signal.signal(signal.SIGUSR1, handler)
         try:
+
             def storm() -> None:
                 for number in range(3):
                     while not any(info.waiting for info in stream.readers()):

@@ -64,8 +64,7 @@ bool Keeper::State::lock(std::size_t slot) noexcept {
     begin_operation(node(slot));
     // acquire: pairs with the release of the previous owner's unlock, or the kernel's mark of its death.
     const std::uint32_t ours = thread_id | (seen & FUTEX_WAITERS);
-    const bool locked =
-        __atomic_compare_exchange_n(word(slot), &seen, ours, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    const bool locked = __atomic_compare_exchange_n(word(slot), &seen, ours, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     fence::compiler();
     if (locked) {
         node(slot)->next = head.list.next;

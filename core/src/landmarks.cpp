@@ -34,8 +34,7 @@ Position find_oldest(const Memory& memory, std::uint64_t margin) {
         return base::distance(candidate, end) <= 0 || base::is_lost(candidate, end + margin, memory.capacity());
     };
     std::erase_if(candidates, unusable);
-    std::sort(candidates.begin(), candidates.end(),
-              [](Position a, Position b) { return base::distance(a, b) > 0; });
+    std::sort(candidates.begin(), candidates.end(), [](Position a, Position b) { return base::distance(a, b) > 0; });
     candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
     for (const Position candidate : candidates) {
         if (leads_to_end(memory, candidate)) return candidate;

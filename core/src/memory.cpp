@@ -42,9 +42,8 @@ void check_options(const Options& options) {
                                                      std::to_string(options.capacity));
     }
     if (options.max_readers > base::max_readers_limit) {
-        throw Error(ErrorCode::invalid_argument, "max_readers must be 1 to " +
-                                                     std::to_string(base::max_readers_limit) + "; got " +
-                                                     std::to_string(options.max_readers));
+        throw Error(ErrorCode::invalid_argument, "max_readers must be 1 to " + std::to_string(base::max_readers_limit) +
+                                                     "; got " + std::to_string(options.max_readers));
     }
 }
 
@@ -120,8 +119,8 @@ base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& p
                          std::to_string(header.capacity));
     }
     if (!os::looks_like_robust_mutex(header.writer_mutex)) refuse(path, "its writer mutex is not a robust mutex");
-    auto* identity = find_extension(segment, base::ring_extension_offset(header.capacity),
-                                    sizeof(base::RingExtension), base::ring_magic);
+    auto* identity = find_extension(segment, base::ring_extension_offset(header.capacity), sizeof(base::RingExtension),
+                                    base::ring_magic);
     if (identity != nullptr) {
         const auto& extension = *reinterpret_cast<const base::RingExtension*>(identity);
         if (!os::looks_like_robust_mutex(extension.room_mutex)) refuse(path, "its room mutex is not a robust mutex");
@@ -142,8 +141,8 @@ base::ExtensionIdentity* check_reader_info(const Segment& segment, const std::st
                          std::to_string(base::max_readers_limit));
     }
     if (segment.size() < sizeof(base::ReaderInfoHeader) + header.max_readers * sizeof(base::ReaderSlot)) {
-        refuse(path, std::to_string(segment.size()) + " bytes are too short for " +
-                         std::to_string(header.max_readers) + " reader slots");
+        refuse(path, std::to_string(segment.size()) + " bytes are too short for " + std::to_string(header.max_readers) +
+                         " reader slots");
     }
     return find_extension(segment, base::reader_info_extension_offset(header.max_readers),
                           base::reader_info_extension_size(header.max_readers), base::reader_info_magic);

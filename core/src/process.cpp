@@ -27,7 +27,7 @@ std::atomic<std::uint32_t> generation{0};
 std::uint32_t fork_generation() noexcept { return generation.load(std::memory_order_relaxed); }
 
 std::uint64_t pid_namespace() {
-    struct stat status {};
+    struct stat status{};
     return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 

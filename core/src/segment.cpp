@@ -27,7 +27,7 @@ int allocate(int descriptor, std::uint64_t size) {
 
 [[noreturn]] void fail_allocation(const std::string& where, std::uint64_t size, int error) {
     if (error != ENOSPC && error != EFBIG) fail("allocate " + std::to_string(size) + " bytes in " + where, error);
-    struct statvfs status {};
+    struct statvfs status{};
     std::string free_bytes = "unknown";
     if (statvfs(where.c_str(), &status) == 0) free_bytes = std::to_string(status.f_bavail * status.f_frsize);
     throw base::Error(ErrorCode::no_space, "shared memory is full: " + std::to_string(size) + " bytes are needed in " +
@@ -61,7 +61,7 @@ std::optional<Segment> Segment::open(const std::string& path, Access access) {
         if (errno == ENOENT) return std::nullopt;
         fail("open " + path + (access == Access::read_write ? " for reading and writing" : " for reading"));
     }
-    struct stat status {};
+    struct stat status{};
     if (fstat(descriptor.get(), &status) != 0) fail("inspect " + path);
     if (!S_ISREG(status.st_mode)) throw base::Error(ErrorCode::damaged, path + " is not a regular file");
     if (status.st_size == 0) {
@@ -86,7 +86,7 @@ bool Segment::link(const std::string& path) const {
 }
 
 bool Segment::is_at(const std::string& path) const {
-    struct stat ours {}, theirs {};
+    struct stat ours{}, theirs{};
     return fstat(descriptor_.get(), &ours) == 0 && lstat(path.c_str(), &theirs) == 0 && ours.st_dev == theirs.st_dev &&
            ours.st_ino == theirs.st_ino;
 }

@@ -43,7 +43,8 @@ ReaderStatus status_of(const Memory& memory, std::uint32_t index, std::uint32_t 
     status.waiting = waiting_bit(memory, index);
     const base::SlotEntry* entry = memory.entry(index);
     // The kernel clears the thread id of a dead owner; its entry still says who it was.
-    status.foreign = status.alive ? !is_ours(memory, index) : entry == nullptr || entry->pid.load(std::memory_order_relaxed) == 0;
+    status.foreign =
+        status.alive ? !is_ours(memory, index) : entry == nullptr || entry->pid.load(std::memory_order_relaxed) == 0;
     if (status.foreign) {
         status.pid = os::process_of_thread(os::owner_of(word));
         return status;

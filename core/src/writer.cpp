@@ -11,10 +11,10 @@ namespace toroni::ring {
 using base::Position;
 
 struct Writer::Plan {
-    std::size_t count = 0;       // messages that fit
+    std::size_t count = 0;  // messages that fit
     Position end = 0;
     bool no_room = false;
-    bool overtakes = false;      // a live reader loses something
+    bool overtakes = false;  // a live reader loses something
 };
 
 // A C++ or Java process may have written fresh base headers: the stream began anew, far behind the claim.

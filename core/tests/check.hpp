@@ -31,28 +31,28 @@ struct Register {
 
 }  // namespace check
 
-#define TEST(name)                                            \
-    static void test_##name();                                \
+#define TEST(name)                                              \
+    static void test_##name();                                  \
     static check::Register register_##name(#name, test_##name); \
     static void test_##name()
 
 #define CHECK(condition) \
     if (!(condition)) check::fail(__FILE__, __LINE__, "not true: " #condition)
 
-#define CHECK_EQUAL(a, b)                                                                              \
-    do {                                                                                               \
-        const auto left_ = (a);                                                                        \
-        const auto right_ = (b);                                                                       \
-        if (!(left_ == right_))                                                                        \
-            check::fail(__FILE__, __LINE__,                                                            \
+#define CHECK_EQUAL(a, b)                                                                             \
+    do {                                                                                              \
+        const auto left_ = (a);                                                                       \
+        const auto right_ = (b);                                                                      \
+        if (!(left_ == right_))                                                                       \
+            check::fail(__FILE__, __LINE__,                                                           \
                         #a " is " + std::to_string(left_) + ", " #b " is " + std::to_string(right_)); \
     } while (false)
 
-#define CHECK_THROWS(expression, wanted)                                                       \
-    try {                                                                                      \
-        static_cast<void>(expression);                                                         \
-        check::fail(__FILE__, __LINE__, "no error: " #expression);                             \
-    } catch (const toroni::base::Error& error_) {                                              \
+#define CHECK_THROWS(expression, wanted)                                                                              \
+    try {                                                                                                             \
+        static_cast<void>(expression);                                                                                \
+        check::fail(__FILE__, __LINE__, "no error: " #expression);                                                    \
+    } catch (const toroni::base::Error& error_) {                                                                     \
         if (error_.code() != (wanted)) check::fail(__FILE__, __LINE__, std::string("other error: ") + error_.what()); \
     }
 

@@ -14,8 +14,8 @@ TEST(every_index_and_size_of_a_small_ring) {
             const auto frame_index = placement.frame % capacity;
             CHECK_EQUAL(placement.frame, at + placement.skip);
             CHECK_EQUAL(placement.end, placement.frame + 5 + body);
-            CHECK(frame_index + 5 + body <= capacity);                        // never wraps
-            CHECK(placement.skip == 0 || frame_index == 0);                    // skips to the start only
+            CHECK(frame_index + 5 + body <= capacity);       // never wraps
+            CHECK(placement.skip == 0 || frame_index == 0);  // skips to the start only
             CHECK(placement.skip == 0 || placement.skip == capacity - index);
             const auto left_behind = capacity - (frame_index + 5 + body);
             CHECK(left_behind != 5 || (frame_index == 0 && body == capacity - 10));  // the unavoidable one
@@ -61,13 +61,13 @@ TEST(damage_is_what_makes_no_sense) {
         ring::write_header(small.data + at, static_cast<base::FrameType>(type), length);
         return small.step(at, limit).kind == ring::StepKind::damage;
     };
-    CHECK(damaged(0, 0, 0, 64));            // a message without a body
-    CHECK(damaged(2, 10, 0, 64));           // no such type
-    CHECK(damaged(0, 60, 0, 64));           // beyond the ring's end
+    CHECK(damaged(0, 0, 0, 64));   // a message without a body
+    CHECK(damaged(2, 10, 0, 64));  // no such type
+    CHECK(damaged(0, 60, 0, 64));  // beyond the ring's end
     CHECK(damaged(0, 0xffffffff, 0, 64));
     CHECK(damaged(1, 0xffffffff, 0, 64));
-    CHECK(damaged(0, 20, 0, 24));           // beyond the stream end
+    CHECK(damaged(0, 20, 0, 24));  // beyond the stream end
     CHECK(!damaged(0, 20, 0, 25));
-    CHECK(damaged(0, 20, 0, 4));            // not even a header
+    CHECK(damaged(0, 20, 0, 4));                               // not even a header
     CHECK(small.step(61, 62).kind == ring::StepKind::damage);  // a stream end inside the blank tail
 }

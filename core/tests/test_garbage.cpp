@@ -32,7 +32,8 @@ std::uint64_t interesting(std::mt19937_64& random, std::uint64_t near) {
 void scribble(void* at, std::size_t size, std::mt19937_64& random) {
     auto* bytes = static_cast<unsigned char*>(at);
     const auto kind = random() % 3;
-    for (std::size_t i = 0; i < size; ++i) bytes[i] = kind == 0 ? 0 : kind == 1 ? 0xff : static_cast<unsigned char>(random());
+    for (std::size_t i = 0; i < size; ++i)
+        bytes[i] = kind == 0 ? 0 : kind == 1 ? 0xff : static_cast<unsigned char>(random());
 }
 
 }  // namespace
@@ -44,7 +45,8 @@ TEST(a_reader_over_a_ring_of_garbage) {
         const auto memory = bus.open();
         ring::Writer writer(memory);
         ring::Reader reader(memory, {}, "r");
-        for (int i = 0; i < 3; ++i) write(*memory, writer, make_message(1, 8 + random() % 20), {.may_wait = false, .overwrite = true});
+        for (int i = 0; i < 3; ++i)
+            write(*memory, writer, make_message(1, 8 + random() % 20), {.may_wait = false, .overwrite = true});
         auto& extension = *memory->ring_extension();
         const auto end = memory->ring().free_pos.load();
         if (random() % 2 == 0) scribble(memory->data(), memory->capacity(), random);

@@ -52,7 +52,7 @@ TEST(the_mode_is_exact_whatever_the_umask) {
     bus.options.mode = 0660;
     bus.open();
     umask(before);
-    struct stat status {};
+    struct stat status{};
     stat(bus.path("rb").c_str(), &status);
     CHECK_EQUAL(status.st_mode & 0777u, 0660u);
 }
@@ -105,10 +105,13 @@ TEST(damaged_and_truncated_segments_are_refused) {
         damaged(suffix, [](auto path) { std::filesystem::resize_file(path, 10); }, damage);
         damaged(suffix, [](auto path) { std::filesystem::resize_file(path, 100); }, damage);
         damaged(suffix, [](auto path) { std::filesystem::resize_file(path, 0); }, ErrorCode::not_ready);
-        damaged(suffix, [](auto path) {
-            std::filesystem::remove(path);
-            std::filesystem::create_directory(path);
-        }, suffix[1] == 'b' ? ErrorCode::system : ErrorCode::system);
+        damaged(
+            suffix,
+            [](auto path) {
+                std::filesystem::remove(path);
+                std::filesystem::create_directory(path);
+            },
+            suffix[1] == 'b' ? ErrorCode::system : ErrorCode::system);
     }
     damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 0, 0); }, damage);
     damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 0, 4095); }, damage);
@@ -116,18 +119,21 @@ TEST(damaged_and_truncated_segments_are_refused) {
     damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 0, 8192); }, damage);
     damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 0, std::uint64_t{1} << 63); }, damage);
     damaged("rb", [](auto path) { overwrite<std::uint8_t>(path, 72, 0); }, ErrorCode::not_ready);
-    damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 8 + 16, 0); }, damage);   // the mutex's kind
-    damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 4224 + 192 + 16, 0); }, damage);   // the room mutex's
+    damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 8 + 16, 0); }, damage);           // the mutex's kind
+    damaged("rb", [](auto path) { overwrite<std::uint64_t>(path, 4224 + 192 + 16, 0); }, damage);  // the room mutex's
     damaged("rb", [](auto path) { overwrite<std::uint32_t>(path, 4224 + 40, 77); }, ErrorCode::incompatible);
     damaged("ri", [](auto path) { overwrite<std::uint16_t>(path, 26, 0); }, damage);
     damaged("ri", [](auto path) { overwrite<std::uint16_t>(path, 26, 65535); }, damage);
     damaged("ri", [](auto path) { overwrite<std::uint16_t>(path, 26, 2000); }, damage);
     damaged("ri", [](auto path) { overwrite<std::uint8_t>(path, 24, 0); }, ErrorCode::not_ready);
     // A link could lead anywhere.
-    damaged("rb", [](auto path) {
-        std::filesystem::rename(path, path + "-elsewhere");
-        std::filesystem::create_symlink(path + "-elsewhere", path);
-    }, ErrorCode::system);
+    damaged(
+        "rb",
+        [](auto path) {
+            std::filesystem::rename(path, path + "-elsewhere");
+            std::filesystem::create_symlink(path + "-elsewhere", path);
+        },
+        ErrorCode::system);
 }
 
 TEST(an_unknown_extension_is_treated_as_not_there) {

@@ -58,7 +58,8 @@ TEST(a_full_ring_has_no_room_until_the_reader_reads) {
     CHECK_EQUAL(slow[0].pid, getpid());
     CHECK(slow[0].label == "test" && slow[0].alive && slow[0].active && !slow[0].foreign);
     std::vector<Received> received;
-    while (read(*reader, received) == ReadStatus::messages) {}
+    while (read(*reader, received) == ReadStatus::messages) {
+    }
     CHECK_EQUAL(received.size(), static_cast<std::size_t>(written));
     CHECK(ring.write(100, fail).has_value());
 }
@@ -135,7 +136,8 @@ TEST(a_batch_is_one_publication_if_it_fits_and_several_if_not) {
 TEST(only_ring_slots_of_live_active_readers_hold_a_writer_back) {
     Ring ring(4096, 3);
     const auto reader = ring.reader();
-    while (ring.write(100, fail)) {}
+    while (ring.write(100, fail)) {
+    }
     auto& slot = ring.memory->slot(0);
     slot.is_active.store(0);
     CHECK(ring.write(100, fail).has_value());
@@ -191,7 +193,8 @@ TEST(the_oldest_message_is_found_and_history_read) {
             if (i % 17 != 0) continue;
             const auto reader = ring.reader({StartKind::oldest});
             std::vector<Received> received;
-            while (read(*reader, received) == ReadStatus::messages) {}
+            while (read(*reader, received) == ReadStatus::messages) {
+            }
             CHECK_EQUAL(received.back().position, positions.back());
             CHECK(received.size() <= positions.size());
             for (std::size_t k = 0; k < received.size(); ++k) {  // a suffix without a gap
@@ -215,7 +218,8 @@ TEST(landmarks_that_name_no_frame_are_not_believed) {
     for (std::size_t i = 0; i < base::landmark_count; i += 2) landmarks[i].store(end - 4000 + i * 7);
     std::vector<Received> received;
     const auto reader = ring.reader({StartKind::oldest});
-    while (read(*reader, received) == ReadStatus::messages) {}
+    while (read(*reader, received) == ReadStatus::messages) {
+    }
     for (const auto& message : received) CHECK(is_whole(message.bytes));
     for (auto& landmark : landmarks) landmark.store(0xffffffffffffff00);
     CHECK_EQUAL(ring::find_oldest(*ring.memory), end);
@@ -284,7 +288,8 @@ TEST(a_foreign_reinitialisation_is_noticed_and_survived) {
     CHECK(ring.write(100).has_value());
     CHECK(read(*reader, received) == ReadStatus::messages);
     CHECK(ring.memory->ring_extension()->claim_pos.load() == 105u);
-    while (ring.write(100, fail)) {}  // the new slot counts
+    while (ring.write(100, fail)) {
+    }  // the new slot counts
     CHECK_EQUAL(ring.writer.readers_in_the_way(100).size(), 1u);
 }
 
@@ -303,7 +308,8 @@ TEST(segments_without_extensions_work) {
         CHECK(read(*reader, received) == ReadStatus::messages);
         CHECK(is_whole(received[0].bytes));
     }
-    while (ring.write(100, fail)) {}
+    while (ring.write(100, fail)) {
+    }
     CHECK_EQUAL(ring.writer.readers_in_the_way(100).size(), 1u);
     CHECK(ring.writer.readers_in_the_way(100)[0].foreign);
     for (int i = 0; i < 100; ++i) ring.write(100, overwrite);
@@ -315,6 +321,6 @@ TEST(a_foreign_reader_is_never_filled_up_to_its_position) {
     Ring ring(64, 2);
     const auto reader = ring.reader();
     ring.memory->entry(0)->keeper_tid.store(0);  // a slot in use without an entry is a foreign reader's
-    CHECK(!ring.write(59, fail).has_value());     // 64 bytes: up to its position, which it takes for lost
+    CHECK(!ring.write(59, fail).has_value());    // 64 bytes: up to its position, which it takes for lost
     CHECK(ring.write(58, fail).has_value());
 }

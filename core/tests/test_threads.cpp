@@ -80,7 +80,9 @@ Run run(std::uint64_t capacity, int writers, int readers, int messages, blocking
     std::atomic<std::uint64_t> written{0};
     std::vector<std::thread> threads;
     for (int r = 0; r < readers; ++r) {
-        threads.emplace_back([&, r] { run.readers[static_cast<std::size_t>(r)].run(*open_readers[static_cast<std::size_t>(r)], writers_left); });
+        threads.emplace_back([&, r] {
+            run.readers[static_cast<std::size_t>(r)].run(*open_readers[static_cast<std::size_t>(r)], writers_left);
+        });
     }
     for (int w = 0; w < writers; ++w) {
         threads.emplace_back([&, w] {

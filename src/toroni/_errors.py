@@ -114,9 +114,7 @@ class MessagesLost(ToroniError):
         label: the reader's.
     """
 
-    def __init__(
-        self, lost_bytes: int, messages: int | None, from_position: int, to_position: int, label: str
-    ) -> None:
+    def __init__(self, lost_bytes: int, messages: int | None, from_position: int, to_position: int, label: str) -> None:
         super().__init__(lost_bytes, messages, from_position, to_position, label)
         self.bytes = lost_bytes
         self.messages = messages

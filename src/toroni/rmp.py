@@ -26,10 +26,10 @@ from toroni._errors import BusNotReady, InvalidArgument, MessagesLost
 from toroni._sizes import parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from types import TracebackType
 
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
 
     Start = Literal["now", "oldest"] | int
     OnLoss = Literal["raise", "skip"] | Callable[[MessagesLost], object]
@@ -87,36 +87,14 @@ class Stream(_core.Stream):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.002)
-        self._options = {"capacity": capacity, "max_readers": max_readers, "role": role, "mode": mode}
+        self._options: dict[str, object] = {
+            "capacity": capacity,
+            "max_readers": max_readers,
+            "role": role,
+            "mode": mode,
+        }
         self._options["backpressure"] = backpressure
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
-
-    if TYPE_CHECKING:
-
-        def write(self, *buffers: Buffer, backpressure: Backpressure | None = None) -> int | None:
-            """Writes one message, of one or more buffers behind each other, 1 to `max_message` bytes in all.
-
-            Returns:
-                The message's position in the stream; None if policy Drop dropped it.
-
-            Raises:
-                InvalidArgument: it is empty. MessageTooLarge: it does not fit the ring.
-                NoRoom: slow readers, and the policy is Fail.
-                WriterStalled: the policy is Wait, and a stopped process held the writer mutex all the time.
-                Closed: after close(). TypeError: not a buffer.
-            """
-
-        def write_many(self, messages: Iterable[Buffer], *, backpressure: Backpressure | None = None) -> int:
-            """Writes messages behind each other, as many as fit the ring under one lock and one wake-up.
-
-            Other writers' messages may come between those that did not fit one publication.
-
-            Returns:
-                How many were written: all, unless policy Drop dropped the rest.
-
-            Raises:
-                As `write`; NoRoom says how many were written. Bad messages are found before any is written.
-            """
 
     def reader(self, *, start: Start = "now", label: str = "", on_loss: OnLoss = "raise") -> Reader:
         """A new reader, which takes a slot while it is open.
@@ -162,19 +140,6 @@ class Reader(_core.Reader):
 
     Iterating waits for each next message, and ends when the reader is closed.
     """
-
-    if TYPE_CHECKING:
-
-        def read(self, timeout: float | None = None) -> bytes | None:
-            """The next message; None if there was none within `timeout` seconds (None waits for ever).
-
-            Raises:
-                MessagesLost: this reader was overtaken (as on_loss says); it goes on behind the gap.
-                Closed: after close(), also by another thread during the wait.
-            """
-
-        def wait(self, timeout: float | None = None) -> bool:
-            """Waits until there is something to read, at most `timeout` seconds. False if there is not."""
 
     @overload
     def read_many(

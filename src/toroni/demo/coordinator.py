@@ -115,11 +115,7 @@ class Coordinator:
         """Writers that have begun, and have more to do than can be on its way to us."""
         watch = self._watch
         capacity = watch.stream.capacity
-        return [
-            child
-            for child in watch.crew.writers
-            if 0 < watch.sent_by(child) < watch.share_of(child) - capacity
-        ]
+        return [child for child in watch.crew.writers if 0 < watch.sent_by(child) < watch.share_of(child) - capacity]
 
     def _note(self, part: float, text: str, style: str) -> None:
         self._watch.display.note(f"{part:4.0%}  {text}", style)

@@ -64,9 +64,7 @@ def _tables(watch: Watch, display: Display) -> None:
         is_new = writer.job.writer > writer.job.shares
         what = f"took over {len(writer.numbers)} files" if is_new else "sent its share"
         seconds = traffic.last_time - traffic.first_time
-        rows.append(
-            Row(writer.name, "killed" if writer.killed else what, traffic.messages, traffic.size, seconds)
-        )
+        rows.append(Row(writer.name, "killed" if writer.killed else what, traffic.messages, traffic.size, seconds))
     display.table("Writers", [], rows)
 
     joined = watch.crew.readers[-1].seen.joined or 0

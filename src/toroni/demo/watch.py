@@ -105,9 +105,7 @@ class Watch:
     def _what_is_known(self) -> str:
         statistics = self.stream.statistics()
         holder = f"held by process {statistics.lock_holder}" if statistics.lock_holder else "free"
-        lines = [
-            f"{self.part:.0%} has come; the stream ends at {statistics.position}; the writer lock is {holder}"
-        ]
+        lines = [f"{self.part:.0%} has come; the stream ends at {statistics.position}; the writer lock is {holder}"]
         for child in (*self.crew.writers, *self.crew.readers):
             state = "killed by us" if child.killed else "done" if child.done else "at work"
             lines.append(f"{child.name} (pid {child.process.pid}): {state}")

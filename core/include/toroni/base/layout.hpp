@@ -42,49 +42,49 @@ inline constexpr std::size_t line_size = 64;
 enum class FrameType : std::uint8_t { message = 0, padding = 1 };
 
 inline constexpr std::uint64_t frame_header_size = 5;
-inline constexpr std::uint64_t min_capacity = 64;                   // one landmark a byte
+inline constexpr std::uint64_t min_capacity = 64;                      // one landmark a byte
 inline constexpr std::uint64_t max_capacity = std::uint64_t{1} << 32;  // a body length is a u32
-inline constexpr std::uint32_t max_readers_limit = 2048;            // what the kernel's robust list walks
+inline constexpr std::uint32_t max_readers_limit = 2048;               // what the kernel's robust list walks
 
 // ---- -rb ------------------------------------------------------------------------------------------------
 
 struct RingHeader {
-    std::uint64_t capacity;              // maker, once
-    pthread_mutex_t writer_mutex;        // robust, process-shared; held while messages are written
-    std::atomic<Position> free_pos;      // writer under writer_mutex: the stream end
-    std::atomic<std::uint64_t> backpressure_count;   // any writer, statistics
-    std::atomic<std::uint64_t> notification_count;   // any writer, statistics
-    std::uint8_t initialized;            // maker, once: 1
+    std::uint64_t capacity;                         // maker, once
+    pthread_mutex_t writer_mutex;                   // robust, process-shared; held while messages are written
+    std::atomic<Position> free_pos;                 // writer under writer_mutex: the stream end
+    std::atomic<std::uint64_t> backpressure_count;  // any writer, statistics
+    std::atomic<std::uint64_t> notification_count;  // any writer, statistics
+    std::uint8_t initialized;                       // maker, once: 1
 };
 
 inline constexpr std::uint32_t extension_version = 1;
 inline constexpr char ring_magic[8] = {'T', 'O', 'R', 'O', 'N', 'I', 'r', 'b'};
 inline constexpr char reader_info_magic[8] = {'T', 'O', 'R', 'O', 'N', 'I', 'r', 'i'};
 
-struct ExtensionIdentity {       // maker, once
+struct ExtensionIdentity {  // maker, once
     char magic[8];
     std::uint32_t version;
-    std::uint32_t size;          // bytes of the whole extension
-    std::uint64_t bus_id;        // random, the same in both segments
-    std::uint64_t created_ns;    // CLOCK_REALTIME
-    std::uint64_t pid_namespace; // inode of the maker's PID namespace
+    std::uint32_t size;           // bytes of the whole extension
+    std::uint64_t bus_id;         // random, the same in both segments
+    std::uint64_t created_ns;     // CLOCK_REALTIME
+    std::uint64_t pid_namespace;  // inode of the maker's PID namespace
 };
 
 enum class NotifierKind : std::uint32_t { futex = 1 };
 
 // Where the count of messages stood at one position. Valid if both positions agree; see ring/tally.hpp.
 struct CountRecord {
-    std::atomic<Position> begin;          // stored first
+    std::atomic<Position> begin;  // stored first
     std::atomic<std::uint64_t> messages;
-    std::atomic<std::uint64_t> bytes;     // of payload
-    std::atomic<Position> end;            // stored last
+    std::atomic<std::uint64_t> bytes;  // of payload
+    std::atomic<Position> end;         // stored last
 };
 
 inline constexpr std::size_t landmark_count = 64;
 
 struct RingExtension {
     alignas(line_size) ExtensionIdentity identity;
-    NotifierKind notifier;                // maker, once
+    NotifierKind notifier;  // maker, once
     // Writer under writer_mutex: where the furthest write so far ends, announced before its bytes are
     // touched, never lowered. A writer that dies in the middle leaves it raised: pessimistic, never wrong.
     alignas(line_size) std::atomic<Position> claim_pos;
@@ -94,8 +94,9 @@ struct RingExtension {
     alignas(line_size) pthread_mutex_t room_mutex;
     // Writer under writer_mutex: two records, written in turn, so that a death leaves one valid.
     alignas(line_size) CountRecord counts[2];
-    alignas(line_size) std::atomic<std::uint64_t> count_epoch;   // writer under writer_mutex: raised when the count broke
-    std::atomic<std::uint64_t> overwritten;   // writer under writer_mutex: publications that overtook a reader
+    alignas(
+        line_size) std::atomic<std::uint64_t> count_epoch;  // writer under writer_mutex: raised when the count broke
+    std::atomic<std::uint64_t> overwritten;  // writer under writer_mutex: publications that overtook a reader
     // Writer under writer_mutex, after free_pos: position of the first frame in each 1/64 of the ring.
     alignas(line_size) std::atomic<Position> landmarks[landmark_count];
 };
@@ -103,9 +104,9 @@ struct RingExtension {
 // ---- -ri ------------------------------------------------------------------------------------------------
 
 struct ReaderSlot {
-    pthread_mutex_t mutex;               // its lock word: the owner's keeper thread; see os/keeper.hpp
-    std::atomic<Position> position;      // owner: a copy of its position, may lag, never runs ahead
-    std::atomic<std::uint8_t> is_active; // owner: counts for backpressure
+    pthread_mutex_t mutex;                // its lock word: the owner's keeper thread; see os/keeper.hpp
+    std::atomic<Position> position;       // owner: a copy of its position, may lag, never runs ahead
+    std::atomic<std::uint8_t> is_active;  // owner: counts for backpressure
 };
 
 struct ReaderInfoHeader {
@@ -121,22 +122,22 @@ inline constexpr std::size_t label_size = 64;
 
 enum class WaitKind : std::uint32_t { none = 0, futex = 1 };
 
-struct SlotEntry {   // the slot's owner; the counters at its leisure, the rest while the slot is not active
-    alignas(line_size) std::atomic<std::uint32_t> keeper_tid;   // entry is valid if the lock word says the same
+struct SlotEntry {  // the slot's owner; the counters at its leisure, the rest while the slot is not active
+    alignas(line_size) std::atomic<std::uint32_t> keeper_tid;  // entry is valid if the lock word says the same
     std::atomic<std::uint32_t> pid;
-    std::atomic<std::uint64_t> start_time;       // of the process, clock ticks since boot
+    std::atomic<std::uint64_t> start_time;  // of the process, clock ticks since boot
     std::atomic<std::uint32_t> wait_kind;
     std::atomic<std::uint32_t> reserved;
     std::atomic<std::uint64_t> messages;
     std::atomic<std::uint64_t> bytes;
     std::atomic<std::uint64_t> losses;
     std::atomic<std::uint64_t> lost_bytes;
-    alignas(line_size) std::atomic<char> label[label_size];    // UTF-8, ended by NUL
+    alignas(line_size) std::atomic<char> label[label_size];  // UTF-8, ended by NUL
 };
 
-struct ReaderInfoExtension {     // followed by max_readers SlotEntry
+struct ReaderInfoExtension {  // followed by max_readers SlotEntry
     alignas(line_size) ExtensionIdentity identity;
-    alignas(line_size) std::atomic<std::uint64_t> activation_seq;   // any reader: raised by every activation
+    alignas(line_size) std::atomic<std::uint64_t> activation_seq;  // any reader: raised by every activation
     // A reader that made room while a writer waits: futex word of the waiting writer.
     alignas(line_size) std::atomic<std::uint32_t> space_seq;
     // A bit a slot, set and cleared by the slot's owner: this reader sleeps, or is about to.

@@ -13,13 +13,9 @@ using Position = std::uint64_t;
     return static_cast<std::int64_t>(to - from);
 }
 
-[[nodiscard]] constexpr Position later(Position a, Position b) noexcept {
-    return distance(a, b) > 0 ? b : a;
-}
+[[nodiscard]] constexpr Position later(Position a, Position b) noexcept { return distance(a, b) > 0 ? b : a; }
 
-[[nodiscard]] constexpr Position earlier(Position a, Position b) noexcept {
-    return distance(a, b) > 0 ? a : b;
-}
+[[nodiscard]] constexpr Position earlier(Position a, Position b) noexcept { return distance(a, b) > 0 ? a : b; }
 
 // A position is lost when a write has been announced that reaches more than one capacity beyond it: the
 // bytes at `position` may then be overwritten. `horizon` is the furthest announced or published position.

@@ -22,9 +22,7 @@ inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noex
     for (std::size_t i = 0; i < size; ++i) __atomic_store_n(to + i, in[i], __ATOMIC_RELAXED);
 }
 #else
-inline void copy_from_ring(void* to, const std::byte* from, std::size_t size) noexcept {
-    std::memcpy(to, from, size);
-}
+inline void copy_from_ring(void* to, const std::byte* from, std::size_t size) noexcept { std::memcpy(to, from, size); }
 inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noexcept {
     if (size != 0) std::memcpy(to, from, size);
 }

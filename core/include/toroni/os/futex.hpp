@@ -17,7 +17,7 @@ namespace toroni::os {
 using Nanoseconds = std::chrono::nanoseconds;
 
 enum class FutexResult {
-    woken,        // by a wake, or because the word no longer held the expected value
+    woken,  // by a wake, or because the word no longer held the expected value
     timed_out,
     interrupted,  // by a signal
 };

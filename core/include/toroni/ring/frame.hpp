@@ -15,8 +15,8 @@
 namespace toroni::ring {
 
 struct Placement {
-    std::uint64_t skip;      // bytes before the frame: padding, or a blank tail if fewer than 5
-    base::Position frame;    // where its header goes
+    std::uint64_t skip;    // bytes before the frame: padding, or a blank tail if fewer than 5
+    base::Position frame;  // where its header goes
     base::Position end;
 };
 
@@ -59,7 +59,7 @@ enum class StepKind { message, padding, damage };
 // One step of a walk along the frames from `at` to at most `limit`.
 struct Step {
     StepKind kind;
-    std::uint64_t length;    // of a message's body
+    std::uint64_t length;  // of a message's body
     base::Position end;
 };
 

@@ -20,8 +20,8 @@ enum class Role { both, reader, writer };
 
 struct Options {
     std::string name;
-    std::uint64_t capacity = 0;      // bytes; 0: whatever the bus has, or the default
-    std::uint32_t max_readers = 0;   // 0: likewise
+    std::uint64_t capacity = 0;     // bytes; 0: whatever the bus has, or the default
+    std::uint32_t max_readers = 0;  // 0: likewise
     mode_t mode = 0600;
     Role role = Role::both;
     std::string directory = "/dev/shm";

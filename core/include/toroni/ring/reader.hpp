@@ -21,8 +21,8 @@
 namespace toroni::ring {
 
 struct Frame {
-    base::Position position;   // of its header
-    std::uint64_t length;      // of its body
+    base::Position position;  // of its header
+    std::uint64_t length;     // of its body
 };
 
 enum class ReadStatus {
@@ -38,8 +38,8 @@ struct Loss {
     ReadStatus cause;
     base::Position from;
     base::Position to;
-    std::uint64_t bytes;                       // of the stream, headers and padding included; 0 if restarted
-    std::optional<std::uint64_t> messages;     // where they can be counted
+    std::uint64_t bytes;                    // of the stream, headers and padding included; 0 if restarted
+    std::optional<std::uint64_t> messages;  // where they can be counted
 };
 
 enum class StartKind { now, oldest, position };
@@ -104,14 +104,14 @@ private:
     std::unique_ptr<Slot> slot_;
     base::Position position_ = 0;
     base::Position run_end_ = 0;
-    base::Position published_ = 0;      // the copy in the slot
-    base::Position announced_ = 0;      // where a waiting writer was last told of room
+    base::Position published_ = 0;  // the copy in the slot
+    base::Position announced_ = 0;  // where a waiting writer was last told of room
     std::vector<Frame> frames_;
 
-    int starts_left_ = 0;               // how often a reader from "oldest" may still start again
-    std::uint64_t messages_ = 0;        // read so far
+    int starts_left_ = 0;         // how often a reader from "oldest" may still start again
+    std::uint64_t messages_ = 0;  // read so far
     std::uint64_t bytes_ = 0;
-    struct CountBase {                  // of the stream's messages when this reader had read none
+    struct CountBase {  // of the stream's messages when this reader had read none
         std::uint64_t messages;
         std::uint64_t epoch;
     };

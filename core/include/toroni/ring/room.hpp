@@ -23,7 +23,8 @@ public:
     static constexpr os::Nanoseconds slice{20'000'000};
 
     // `memory` outlives it. On a segment without our extension there is no queue: waiters only look again.
-    explicit Room(const Memory& memory) noexcept : extension_(memory.ring_extension()), info_(memory.info_extension()) {}
+    explicit Room(const Memory& memory) noexcept
+        : extension_(memory.ring_extension()), info_(memory.info_extension()) {}
     ~Room() { leave(); }
     Room(const Room&) = delete;
     Room& operator=(const Room&) = delete;

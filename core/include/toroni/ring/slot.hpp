@@ -28,9 +28,7 @@ public:
     void deactivate();
 
     // release: pairs with the writers' scan, room_end_of.
-    void publish(base::Position position) noexcept {
-        shared_.position.store(position, std::memory_order_release);
-    }
+    void publish(base::Position position) noexcept { shared_.position.store(position, std::memory_order_release); }
 
     // Whether the lock word still names our keeper: not so after a foreign re-initialisation.
     [[nodiscard]] bool is_held() const noexcept { return !forgotten_ && keeper_->holds(index_); }
@@ -56,7 +54,7 @@ private:
     void widen_active_range() noexcept;
     void narrow_active_range() noexcept;
 
-    std::shared_ptr<Memory> memory_;      // before keeper_: the keeper ends before its words are unmapped
+    std::shared_ptr<Memory> memory_;  // before keeper_: the keeper ends before its words are unmapped
     std::shared_ptr<os::Keeper> keeper_;
     std::uint32_t index_ = 0;
     bool forgotten_ = false;

@@ -45,15 +45,15 @@ namespace toroni::ring {
 
 struct ReaderStatus {
     std::uint32_t slot = 0;
-    std::int32_t pid = 0;             // 0: unknown (a foreign reader whose thread is gone)
+    std::int32_t pid = 0;  // 0: unknown (a foreign reader whose thread is gone)
     std::string label;
-    std::uint64_t start_time = 0;     // clock ticks since boot; 0 for a foreign reader
+    std::uint64_t start_time = 0;  // clock ticks since boot; 0 for a foreign reader
     bool alive = false;
     bool active = false;
     bool foreign = false;
     bool waiting = false;
     base::Position position = 0;
-    std::uint64_t lag = 0;            // bytes behind the stream end
+    std::uint64_t lag = 0;  // bytes behind the stream end
     std::uint64_t messages = 0, bytes = 0, losses = 0, lost_bytes = 0;
 };
 

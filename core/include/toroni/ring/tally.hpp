@@ -90,7 +90,8 @@ inline void publish(base::RingExtension& extension, const Count& count) noexcept
         if (const auto counted = continued(memory, *count, free_pos)) return *counted;
     }
     // Uncountable. No record may be valid while the epoch changes, or one of the old would count in the new.
-    for (auto& record : extension.counts) record.begin.store(record.end.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    for (auto& record : extension.counts)
+        record.begin.store(record.end.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     base::fence::release();
     const std::uint64_t epoch = extension.count_epoch.load(std::memory_order_relaxed) + 1;
     extension.count_epoch.store(epoch, std::memory_order_release);

@@ -49,9 +49,9 @@ enum class PublishStatus {
 
 struct Published {
     PublishStatus status = PublishStatus::complete;
-    std::size_t count = 0;       // messages written
-    base::Position last = 0;     // position of the last one's frame
-    bool anything = false;       // free_pos has moved (perhaps by padding only): call announce()
+    std::size_t count = 0;    // messages written
+    base::Position last = 0;  // position of the last one's frame
+    bool anything = false;    // free_pos has moved (perhaps by padding only): call announce()
 };
 
 class Writer {
