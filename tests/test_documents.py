@@ -1,0 +1,88 @@
+"""What the documents show is run as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from processes import PATIENCE
+from toroni import rmp
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def typed(block: str, bus: str) -> str:
+    """The command of a console block, with this interpreter and a bus of its own."""
+    assert block.startswith("$ ")
+    return block[2:].replace(".venv/bin/python", sys.executable).replace('"plant"', f'"{bus}"')
+
+
+def test_the_first_message_between_two_terminals(bus_name: str) -> None:
+    _, reading, writing = blocks(README, "console")
+    expected = blocks(README, "text")[0]
+    first_screen = README.splitlines()[:50]
+    assert "stream.write(b" in "\n".join(first_screen)
+    reader = subprocess.Popen(
+        typed(reading, bus_name),
+        shell=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    end = time.monotonic() + PATIENCE
+    with rmp.Stream(bus_name) as stream:
+        while not any(info.waiting for info in stream.readers()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    subprocess.run(typed(writing, bus_name), shell=True, check=True, timeout=PATIENCE)
+    assert reader.stdout
+    assert [reader.stdout.readline() for _ in range(3)] == expected.splitlines(keepends=True)
+    os.killpg(reader.pid, signal.SIGINT)
+    _, error = reader.communicate(timeout=PATIENCE)
+    assert error.strip().endswith("KeyboardInterrupt")
+    removing = re.search(r"`(\.venv/bin/python -c '.*?unlink.*?')`", README)
+    assert removing
+    subprocess.run(typed("$ " + removing[1], bus_name), shell=True, check=True)
+    assert rmp.unlink(bus_name) is False
+
+
+@pytest.mark.parametrize("block", blocks(README, "python"))
+def test_the_examples_run(block: str, bus_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block.replace('"readme"', f'"{bus_name}"'), "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    for line in block.splitlines():  # what a comment behind a print says
+        if (shown := re.search(r"print\(.*\)\s+# (b'.*'|None|[\d ]+)", line)) is not None:
+            assert shown[1] in printed
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/protocol.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+        assert target.startswith("https://") or (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_every_command_of_the_documents_is_a_target() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"make ([a-z-]+)", (ROOT / page).read_text()):
+            assert target in targets | {"are"}, target
+
+
+def test_only_one_version() -> None:
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
