@@ -10,6 +10,12 @@ import pytest
 
 from toroni import rmp
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long `make soak` goes on."""
+    parser.addoption("--soak-seconds", type=float, default=60.0)
+
+
 _numbers = itertools.count()
 
 

@@ -207,7 +207,7 @@ def test_large_messages_are_not_starved_by_small_ones(bus_name: str) -> None:
             stream.write(make_message(number, 60_000), backpressure=Wait(None))
         for writer in writers:
             writer.send("stop")
-        assert all(writer.receive() > 100 for writer in writers)
+        assert all(writer.receive() > 2 for writer in writers)  # nor the other way round
         stream.write(b"stop", backpressure=Wait(None))
         assert reader.receive() == 0
 

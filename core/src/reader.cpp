@@ -33,8 +33,11 @@ Reader::Reader(std::shared_ptr<Memory> memory, Start start, std::string label)
         case StartKind::position: position_ = check_start(*memory_, start.position); break;
     }
     activate(position_, start.kind == StartKind::now);
+    if (start.kind == StartKind::now) find_count();
+    else find_count_base();
     if (start.kind == StartKind::oldest) starts_left_ = 3;  // it may have been overtaken before the slot counted
-    synchronize_count();
+    while (!count_base_ && memory_->ring_extension() != nullptr && start_again()) {
+    }
 }
 
 // Writers do not wait for a reader that they have overtaken, and remember so: after a loss, too, they are told
@@ -146,13 +149,26 @@ std::uint64_t Reader::lag() const noexcept {
 
 void Reader::synchronize_count() noexcept {
     const auto* extension = memory_->ring_extension();
-    if (extension == nullptr) return;
-    const auto count = tally::newest(*extension);
+    const auto count = extension == nullptr ? std::nullopt : tally::newest(*extension);
     if (count && count->position == position_) count_base_ = CountBase{count->messages - messages_, count->epoch};
 }
 
-// Moves on to a position whose count is known, at most the publications that came meanwhile, and takes it as
-// the base of our own count. Returns how many messages lie between what we have read and there.
+// The same where we do not stand at the stream end: counts the frames in between, once.
+void Reader::find_count_base() noexcept {
+    count_base_.reset();
+    const auto* extension = memory_->ring_extension();
+    const auto count = extension == nullptr ? std::nullopt : tally::newest(*extension);
+    if (!count) return;
+    if (base::distance(position_, count->position) >= 0) {
+        const auto between = tally::continued(*memory_, {position_, 0, 0, count->epoch}, count->position);
+        if (between) count_base_ = CountBase{count->messages - between->messages - messages_, count->epoch};
+    } else if (const auto continued = tally::continued(*memory_, *count, position_)) {
+        count_base_ = CountBase{continued->messages - messages_, continued->epoch};
+    }
+}
+
+// At the stream end: moves on to a position whose count is known, at most the publications that came meanwhile,
+// and takes it as the base of our own count. Returns how many messages lie between what we have read and there.
 std::optional<std::uint64_t> Reader::find_count() noexcept {
     const auto before = std::exchange(count_base_, std::nullopt);
     const auto* extension = memory_->ring_extension();
@@ -176,12 +192,15 @@ std::optional<std::uint64_t> Reader::find_count() noexcept {
 bool Reader::start_again() {
     // Each time further from what is overwritten next; the last time at the stream end, which writers that
     // wait cannot overtake.
-    switch (starts_left_--) {
-        case 3: activate(find_oldest(*memory_, memory_->capacity() / 8), false); return true;
-        case 2: activate(find_oldest(*memory_, memory_->capacity() / 2), false); return true;
-        case 1: activate(memory_->ring().free_pos.load(std::memory_order_acquire), true); return true;
-        default: starts_left_ = 0; return false;
+    switch (starts_left_) {
+        case 3: activate(find_oldest(*memory_, memory_->capacity() / 8), false); break;
+        case 2: activate(find_oldest(*memory_, memory_->capacity() / 2), false); break;
+        case 1: activate(memory_->ring().free_pos.load(std::memory_order_acquire), true); break;
+        default: return false;
     }
+    if (--starts_left_ == 0) find_count();
+    else find_count_base();
+    return true;
 }
 
 std::optional<Loss> Reader::resume(ReadStatus cause) {
@@ -193,7 +212,7 @@ std::optional<Loss> Reader::resume(ReadStatus cause) {
         slot_->forget();
         slot_ = std::make_unique<Slot>(memory_, label_);
         activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
-        synchronize_count();
+        find_count();
     } else {
         activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
         loss.messages = find_count();

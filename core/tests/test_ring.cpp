@@ -170,6 +170,19 @@ TEST(the_count_is_right_after_a_death_between_publication_and_count) {
     CHECK_EQUAL(reader->resume(ReadStatus::lost)->messages.value(), 109u);
 }
 
+TEST(a_reader_from_history_that_never_saw_the_end_knows_what_it_missed) {
+    Ring ring;
+    for (int i = 0; i < 20; ++i) ring.write(100);
+    const auto from_oldest = ring.reader({StartKind::oldest});
+    const auto from_position = ring.reader({StartKind::position, 5 * 105});
+    std::vector<Received> received;
+    CHECK(read(*from_oldest, received, 3) == ReadStatus::messages);
+    CHECK(read(*from_position, received, 3) == ReadStatus::messages);
+    for (int i = 0; i < 100; ++i) ring.write(90, overwrite);
+    CHECK_EQUAL(from_oldest->resume(ReadStatus::lost)->messages.value(), 117u);
+    CHECK_EQUAL(from_position->resume(ReadStatus::lost)->messages.value(), 112u);
+}
+
 TEST(what_cannot_be_counted_is_not_guessed) {
     Ring ring;
     const auto reader = ring.reader();

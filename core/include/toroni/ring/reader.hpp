@@ -97,7 +97,8 @@ private:
     void advance(base::Position to);
     void make_room(bool at_end) noexcept;
     void synchronize_count() noexcept;
-    [[nodiscard]] std::optional<std::uint64_t> find_count() noexcept;
+    void find_count_base() noexcept;
+    std::optional<std::uint64_t> find_count() noexcept;
 
     std::shared_ptr<Memory> memory_;
     std::string label_;
