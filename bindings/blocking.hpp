@@ -107,7 +107,7 @@ public:
             if (published.count != 0) {
                 result.count += published.count;
                 result.last = published.last;
-                deadline_ = Deadline(request_.timeout);  // the timeout is that of one publication
+                deadline_.reset();  // the timeout is that of one publication
                 met_backpressure_ = false;
                 room_.leave();  // for each publication its own turn
                 entered_ = false;
@@ -121,12 +121,18 @@ public:
     }
 
 private:
+    // Begins with the first wait: most writes need no clock.
+    const Deadline& deadline() {
+        if (!deadline_) deadline_.emplace(request_.timeout);
+        return *deadline_;
+    }
+
     // Behind the writers that wait already, however small our message.
     void queue() {
         waiter_.before_wait();
-        while (!room_.enter(deadline_.remaining(ring::Room::slice))) {
+        while (!room_.enter(deadline().remaining(ring::Room::slice))) {
             waiter_.after_wait(true);
-            if (deadline_.has_passed()) return;
+            if (deadline().has_passed()) return;
         }
     }
 
@@ -137,7 +143,7 @@ private:
             result = writer_.try_lock_for(signal_slice);
             if (result != os::LockResult::busy) break;
             waiter_.after_wait(true);
-            if (request_.may_wait && deadline_.has_passed()) return WriteStatus::lock_timeout;
+            if (request_.may_wait && deadline().has_passed()) return WriteStatus::lock_timeout;
         }
         if (result == os::LockResult::unusable) return WriteStatus::unusable;
         return std::nullopt;
@@ -147,7 +153,7 @@ private:
     bool wait_for_room(std::uint32_t sequence) {
         if (!std::exchange(met_backpressure_, true)) writer_.count_backpressure();
         if (!request_.may_wait) return false;
-        if (deadline_.has_passed()) {
+        if (deadline().has_passed()) {
             rule_ = ring::RoomRule::overwrite;
             return request_.overwrite;
         }
@@ -157,7 +163,7 @@ private:
             return true;
         }
         waiter_.before_wait();
-        const auto result = room_.sleep(sequence, deadline_.remaining(ring::Room::slice));
+        const auto result = room_.sleep(sequence, deadline().remaining(ring::Room::slice));
         waiter_.after_wait(result != os::FutexResult::woken);
         return true;
     }
@@ -166,7 +172,7 @@ private:
     const WriteRequest& request_;
     Waiter& waiter_;
     ring::Room room_;
-    Deadline deadline_{request_.timeout};
+    std::optional<Deadline> deadline_;
     ring::RoomRule rule_ = ring::RoomRule::respect;
     bool entered_ = false;
     bool met_backpressure_ = false;

@@ -176,8 +176,23 @@ std::uint64_t Reader::lag() const {
     return reader_->lag();
 }
 
+int Reader::traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (nb::inst_ready(self)) Py_VISIT(nb::inst_ptr<Reader>(self)->on_loss_.ptr());
+    return 0;
+}
+
+int Reader::clear(PyObject* self) {
+    if (nb::inst_ready(self)) nb::inst_ptr<Reader>(self)->on_loss_ = nb::str("skip");
+    return 0;
+}
+
 void bind_reader(nb::module_& module) {
-    nb::class_<Reader>(module, "Reader", "A position in a raw stream; use toroni.rmp.Stream.reader().")
+    static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(&Reader::traverse)},
+                                  {Py_tp_clear, reinterpret_cast<void*>(&Reader::clear)},
+                                  {0, nullptr}};
+    nb::class_<Reader>(module, "Reader", nb::type_slots(slots),
+                       "A position in a raw stream; use toroni.rmp.Stream.reader().")
         .def(nb::init<const Stream&, nb::handle, const std::string&, nb::handle>(), nb::arg("stream"),
              nb::arg("start").none(), nb::arg("label"), nb::arg("on_loss").none())
         .def("read", &Reader::read, nb::arg("timeout") = nb::none(),

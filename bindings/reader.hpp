@@ -32,6 +32,10 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> lost_messages() const { return lost_messages_; }
     [[nodiscard]] std::optional<base::Position> last_position() const { return last_position_; }
 
+    // For Python's cycle collector: on_loss may lead back to this reader.
+    static int traverse(PyObject* self, visitproc visit, void* arg);
+    static int clear(PyObject* self);
+
 private:
     // Reads up to `most` messages and hands each to `take(frame, bytes)`. False if there was none in time.
     template <class Take>

@@ -3,6 +3,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+
 #include "toroni/ring/slot_table.hpp"
 #include "toroni/ring/tally.hpp"
 #include "use_lock.hpp"
@@ -118,7 +120,8 @@ std::size_t Stream::write_many(nb::iterable iterable, nb::handle backpressure) {
     Messages messages;
     const Py_ssize_t expected = PyObject_LengthHint(iterable.ptr(), 0);
     if (expected < 0) throw nb::python_error();
-    messages.reserve(static_cast<std::size_t>(expected), static_cast<std::size_t>(expected));
+    const auto hint = std::min(static_cast<std::size_t>(expected), std::size_t{1} << 20);  // which may be anything
+    messages.reserve(hint, hint);
     for (nb::handle buffer : iterable) {
         messages.add_part(buffer);
         messages.end_message(session->writer.max_body());

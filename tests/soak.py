@@ -113,6 +113,6 @@ def test_soak(bus_name: str, pytestconfig: pytest.Config, capsys: pytest.Capture
         statistics = stream.statistics()
     with capsys.disabled():
         print(
-            f"\nseed {seed}: {statistics.messages:,} messages, {kills} kills, {stops} stops; readers that were asked saw "
+            f"\nseed {seed}: {statistics.messages:,} messages, {kills} kills, {stops} stops; readers saw "
             f"{seen:,} and lost {announced:,} in {losses} announced losses; overtaken {statistics.overwritten} times"
         )

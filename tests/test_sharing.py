@@ -163,6 +163,7 @@ def test_forgotten_readers_and_streams_are_cleaned_up(bus_name: str) -> None:
         stream = rmp.Stream(bus_name)
         readers = [stream.reader(label="forgotten") for _ in range(3)]
         assert len(stream.readers()) == len(readers)
+        cyclic = stream.reader(on_loss=lambda _: cyclic.close())
 
     threads = len(os.listdir("/proc/self/task"))
     forget()

@@ -150,7 +150,11 @@ std::unique_ptr<Keeper> Keeper::start(std::uint32_t* first_lock_word, std::size_
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int error = pthread_create(&state->thread, nullptr, &Keeper::run, state.get());
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 256 * 1024);
+    const int error = pthread_create(&state->thread, &attributes, &Keeper::run, state.get());
+    pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (error != 0) fail("start the thread that holds the reader slots", error);
 
