@@ -60,7 +60,7 @@ def read_while_overtaken(pipe: Connection, bus: str, batch: int) -> None:
 
 
 def test_millions_of_messages_past_slow_readers(bus_name: str) -> None:
-    messages = 1_500_000
+    messages = 5_000_000
     with rmp.Stream(bus_name, capacity=CAPACITY), peers() as start:
         readers = [start(read_while_overtaken, bus_name, batch) for batch in (1, 7, 1000)]
         assert [reader.receive() for reader in readers] == ["ready"] * 3
