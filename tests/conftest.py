@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from toroni import rmp
+
+
+def pytest_configure() -> None:
+    """Ctrl-C works in the tests also where they run in the background of a shell, which makes it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
