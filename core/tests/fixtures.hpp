@@ -73,4 +73,23 @@ inline ring::ReadStatus read(ring::Reader& reader, std::vector<Received>& out, s
     return status;
 }
 
+// A bus, a writer, and messages whose seeds count from 1.
+struct Ring {
+    explicit Ring(std::uint64_t capacity = 4096, std::uint32_t max_readers = 8)
+        : bus(capacity, max_readers), memory(bus.open()), writer(memory) {}
+    std::unique_ptr<ring::Reader> reader(ring::Start start = {}) {
+        return std::make_unique<ring::Reader>(memory, start, "test");
+    }
+    std::optional<base::Position> write(std::size_t size, blocking::WriteRequest request = {.may_wait = false}) {
+        return fixtures::write(*memory, writer, make_message(next++, size), request);
+    }
+    TemporaryBus bus;
+    std::shared_ptr<ring::Memory> memory;
+    ring::Writer writer;
+    std::uint64_t next = 1;
+};
+
+inline constexpr blocking::WriteRequest overwrite{.may_wait = false, .overwrite = true};
+inline constexpr blocking::WriteRequest fail{.may_wait = false};
+
 }  // namespace fixtures

@@ -13,7 +13,7 @@ using ring::ReadStatus;
 namespace {
 
 #if defined(TORONI_THREAD_SANITIZER) || defined(__SANITIZE_ADDRESS__)
-constexpr int scale = 1;
+constexpr int scale = 5;
 #else
 constexpr int scale = 10;
 #endif

@@ -1,0 +1,61 @@
+// Segments, readers and re-initialisations of C++ and Java processes.
+#include "fixtures.hpp"
+
+using namespace fixtures;
+using ring::ReadStatus;
+
+TEST(a_foreign_reinitialisation_is_noticed_and_survived) {
+    Ring ring;
+    const auto reader = ring.reader();
+    for (int i = 0; i < 100; ++i) ring.write(100, overwrite);
+    // What a C++ process does: fresh base headers over a live bus.
+    auto& header = ring.memory->ring();
+    header.free_pos.store(0);
+    os::initialize_robust_mutex(header.writer_mutex);
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        os::initialize_robust_mutex(ring.memory->slot(i).mutex);
+        ring.memory->slot(i).is_active.store(0);
+    }
+    ring.memory->info().active_range.store(0);
+    std::vector<Received> received;
+    CHECK(read(*reader, received) == ReadStatus::restarted);
+    reader->resume(ReadStatus::restarted);
+    CHECK(ring.write(100).has_value());
+    CHECK(read(*reader, received) == ReadStatus::messages);
+    CHECK(ring.memory->ring_extension()->claim_pos.load() == 105u);
+    while (ring.write(100, fail)) {
+    }  // the new slot counts
+    CHECK_EQUAL(ring.writer.readers_in_the_way(100).size(), 1u);
+}
+
+TEST(segments_without_extensions_work) {
+    Ring ring;
+    ring.bus.make_foreign("rb", 80 + 4096);
+    ring.bus.make_foreign("ri", 32 + 8 * 56);
+    ring.memory = ring.bus.open();
+    ring.writer = ring::Writer(ring.memory);
+    CHECK(ring.memory->is_foreign());
+    CHECK_EQUAL(ring.writer.max_body(), 4096u - 6u);
+    const auto reader = ring.reader();
+    for (std::size_t i = 0; i < 2000; ++i) {
+        CHECK(ring.write(8 + i * 37 % 2000).has_value());
+        std::vector<Received> received;
+        CHECK(read(*reader, received) == ReadStatus::messages);
+        CHECK(is_whole(received[0].bytes));
+    }
+    while (ring.write(100, fail)) {
+    }
+    CHECK_EQUAL(ring.writer.readers_in_the_way(100).size(), 1u);
+    CHECK(ring.writer.readers_in_the_way(100)[0].foreign);
+    for (int i = 0; i < 100; ++i) ring.write(100, overwrite);
+    CHECK(!reader->resume(ReadStatus::lost)->messages.has_value());
+    CHECK(reader->wake_word() == nullptr);
+}
+
+TEST(a_foreign_reader_is_never_filled_up_to_its_position) {
+    Ring ring(64, 2);
+    const auto reader = ring.reader();
+    ring.memory->entry(0)->keeper_tid.store(0);  // a slot in use without an entry is a foreign reader's
+    CHECK(!ring.write(59, fail).has_value());    // 64 bytes: up to its position, which it takes for lost
+    CHECK(ring.write(58, fail).has_value());
+}
