@@ -231,26 +231,32 @@ def test_makers_killed_at_any_moment(bus_name: str) -> None:
             assert time.monotonic() - before < AT_ONCE
 
 
-def test_a_stopped_holder_is_named_and_everybody_goes_on_after_it(bus_name: str) -> None:
+def copy_until_the_source_is_there(pipe: Connection, bus: str, path: str) -> None:
+    """Be stuck in the middle of a copy, alive: behind the end of the file the kernel sends SIGBUS, whose handler
+    returns to the same instruction, until somebody makes the file longer."""
+    signal.signal(signal.SIGBUS, lambda *_: None)
+    with open(path, "r+b") as file, rmp.Stream(bus) as stream:
+        file.truncate(2 * mmap.PAGESIZE)
+        source = mmap.mmap(file.fileno(), 2 * mmap.PAGESIZE)
+        file.truncate(mmap.PAGESIZE)
+        pipe.send("copying")
+        stream.write(memoryview(source)[mmap.PAGESIZE - 100 : mmap.PAGESIZE + 100])
+        pipe.send("done")
+
+
+def test_a_holder_that_is_stuck_is_named_and_everybody_goes_on_after_it(bus_name: str, tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.touch()
     with rmp.Stream(bus_name, capacity=CAPACITY) as stream, stream.reader() as reader, peers() as start:
-        holder = start(write_for_ever, bus_name)
+        holder = start(copy_until_the_source_is_there, bus_name, str(path))
         holder.receive()
-
-        def stop_inside_the_lock() -> bool:
-            while reader.read_many(timeout=0):
-                pass
-            os.kill(holder.pid, signal.SIGSTOP)
-            if (
-                stream.statistics().lock_holder == holder.pid
-                and Path(f"/proc/{holder.pid}/stat").read_text().split()[2] == "T"
-            ):
-                return True
-            os.kill(holder.pid, signal.SIGCONT)
-            return False
-
-        wait_until(stop_inside_the_lock, "stopped inside the lock")
+        wait_until(lambda: stream.statistics().lock_holder == holder.pid, "it holds the mutex")
+        os.kill(holder.pid, signal.SIGSTOP)
         with pytest.raises(WriterStalled, match=f"process {holder.pid} "):
-            stream.write(b"x", backpressure=Wait(0.2))
+            stream.write(b"in vain", backpressure=Wait(0.2))
+        assert reader.read(timeout=0) is None  # reading needs no lock
+        os.truncate(path, 2 * mmap.PAGESIZE)
         os.kill(holder.pid, signal.SIGCONT)
-        holder.kill()
-        stream.write(b"x", backpressure=Wait(5))
+        stream.write(b"at last", backpressure=Wait(PATIENCE))
+        assert reader.read_many() == [bytes(200), b"at last"]
+        assert holder.receive() == "done"

@@ -19,8 +19,11 @@ def say(**report: object) -> None:
     Raises:
         OrphanError: nobody listens any more.
     """
+    # Not print(): an unbuffered standard output drops the rest of a line of which the pipe took a part.
+    line = memoryview(json.dumps(report).encode() + b"\n")
     try:
-        print(json.dumps(report), flush=True)
+        while line:
+            line = line[os.write(1, line) :]
     except BrokenPipeError:
         raise OrphanError from None
 
