@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from toroni import _core
 from toroni._backpressure import Backpressure, Wait
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     Role = Literal["both", "reader", "writer"]
 
 __all__ = ["Reader", "ReaderInfo", "Statistics", "Stream", "unlink"]
+
+_Result = TypeVar("_Result")
 
 _DIRECTORY = "/dev/shm"
 # Making or removing a bus takes milliseconds; whoever takes longer is stopped.
@@ -78,15 +80,8 @@ class Stream(_core.Stream):
         if not 0 <= mode <= 0o777:
             raise InvalidArgument(f"mode must be 0 to 0o777; got {mode:#o}")
         size = 0 if capacity is None else parse_size(capacity)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                super().__init__(name, size, max_readers or 0, role, mode, _DIRECTORY, backpressure)
-                break
-            except BusNotReady:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.002)
+        make = super().__init__
+        _patiently(lambda: make(name, size, max_readers or 0, role, mode, _DIRECTORY, backpressure))
         self._options: dict[str, object] = {
             "capacity": capacity,
             "max_readers": max_readers,
@@ -185,7 +180,19 @@ def unlink(name: str) -> bool:
     Raises:
         PermissionDenied: it is somebody else's. BusNotReady: another process is making or removing it.
     """
-    return _core._unlink(name, _DIRECTORY)
+    return _patiently(lambda: _core._unlink(name, _DIRECTORY))
+
+
+def _patiently(attempt: Callable[[], _Result]) -> _Result:
+    """Again and again while another process is making or removing the bus, which takes milliseconds."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return attempt()
+        except BusNotReady:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.002)
 
 
 def _reopen(name: str, options: dict[str, object]) -> Stream:
