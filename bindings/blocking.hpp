@@ -109,6 +109,7 @@ public:
                 result.last = published.last;
                 deadline_.reset();  // the timeout is that of one publication
                 met_backpressure_ = false;
+                if (request_.may_wait) rule_ = ring::RoomRule::respect;
                 room_.leave();  // for each publication its own turn
                 entered_ = false;
             }

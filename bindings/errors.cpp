@@ -33,13 +33,19 @@ void register_errors(nb::dict by_name) {
 
 }  // namespace
 
+nb::object to_str(const std::string& text) {
+    PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+    if (decoded == nullptr) throw nb::python_error();
+    return nb::steal(decoded);
+}
+
 nb::object error_class(const char* name) {
     PyObject* found = classes == nullptr ? nullptr : PyDict_GetItemString(classes, name);
     return nb::borrow(found == nullptr ? PyExc_RuntimeError : found);
 }
 
 void raise(const char* class_name, const std::string& message) {
-    PyErr_SetString(error_class(class_name).ptr(), message.c_str());
+    PyErr_SetObject(error_class(class_name).ptr(), to_str(message).ptr());
     throw nb::python_error();
 }
 
@@ -62,7 +68,7 @@ void bind_errors(nb::module_& module) {
         try {
             std::rethrow_exception(thrown);
         } catch (const base::Error& error) {
-            PyErr_SetString(error_class(class_name_of(error.code())).ptr(), error.what());
+            PyErr_SetObject(error_class(class_name_of(error.code())).ptr(), to_str(error.what()).ptr());
         }
     });
 }

@@ -15,6 +15,9 @@ namespace nb = nanobind;
 // Takes the classes by name, and translates base::Error into them from now on.
 void bind_errors(nb::module_& module);
 
+// Text of the core as str: labels are other processes' bytes, and names may be any.
+[[nodiscard]] nb::object to_str(const std::string& text);
+
 // Raises the class of that name with a message.
 [[noreturn]] void raise(const char* class_name, const std::string& message);
 // Raises an exception object.

@@ -80,6 +80,8 @@ bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& 
     if (!lock_.acquire(deadline)) return false;
     Use use(lock_);
     ring::Reader& reader = open_reader();
+    constexpr int patience = 4;  // a reader from "oldest" may have to start again before it has read anything
+    int losses = 0;              // who is overtaken again and again ends in time all the same
     while (true) {
         const auto status = reader.begin(most, most_bytes_a_run);
         if (status == ring::ReadStatus::empty) {
@@ -92,6 +94,7 @@ bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& 
             const std::vector<ring::Frame> frames(reader.frames().begin(), reader.frames().end());
             if (!reader.commit()) {
                 report_loss(ring::ReadStatus::lost);
+                if (++losses > patience && deadline.has_passed()) return false;
                 continue;
             }
             last_position_ = frames.back().position;
@@ -99,6 +102,7 @@ bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& 
             return true;
         } else {
             report_loss(status);
+            if (++losses > patience && deadline.has_passed()) return false;
         }
     }
 }
@@ -111,6 +115,7 @@ void Reader::report_loss(ring::ReadStatus cause) {
     else lost_messages_.reset();
     const bool by_text = nb::isinstance<nb::str>(on_loss_);
     const bool skip = by_text && nb::cast<std::string>(on_loss_) == "skip";
+    check_signals();
     if (skip) return;
     const nb::object exception = make_loss(*loss, label_);
     if (by_text) raise(exception);

@@ -24,7 +24,7 @@ constexpr std::uint64_t copy_without_gil = 16 * 1024;
         text += "; " + ring::describe({reader}) + " is " + std::to_string(reader.lag) + " bytes (" +
                 std::to_string(reader.lag * 100 / memory.capacity()) + " % of the ring) behind";
     }
-    raise(error_class("NoRoom")(text, slow, written));
+    raise(error_class("NoRoom")(to_str(text), slow, written));
 }
 
 [[noreturn]] void raise_stalled(const ring::Writer& writer) {
@@ -134,7 +134,9 @@ void bind_stream(nb::module_& module) {
     nb::class_<ReaderStatus>(module, "ReaderInfo", "A holder of a reader slot, dead owners included.")
         .def_ro("slot", &ReaderStatus::slot, "Index of the slot.")
         .def_ro("pid", &ReaderStatus::pid, "Process id; 0 if unknown.")
-        .def_ro("label", &ReaderStatus::label, "What the reader calls itself; '' for a foreign one.")
+        .def_prop_ro(
+            "label", [](const ReaderStatus& reader) { return to_str(reader.label); }, nb::sig("def label(self) -> str"),
+            "What the reader calls itself; '' for a foreign one.")
         .def_ro("start_time", &ReaderStatus::start_time, "Start of the process, in clock ticks since boot.")
         .def_ro("alive", &ReaderStatus::alive, "False if its process died holding the slot (from the kernel's record).")
         .def_ro("active", &ReaderStatus::active, "Whether writers wait for it.")
@@ -146,10 +148,13 @@ void bind_stream(nb::module_& module) {
         .def_ro("bytes", &ReaderStatus::bytes, "Bytes of payload read, likewise.")
         .def_ro("losses", &ReaderStatus::losses, "How often it was overtaken.")
         .def_ro("lost_bytes", &ReaderStatus::lost_bytes, "Bytes of the stream that it missed.")
-        .def("__repr__", [](const ReaderStatus& reader) {
-            return "<ReaderInfo slot " + std::to_string(reader.slot) + ": " + ring::describe({reader}) +
-                   (reader.alive ? "" : ", dead") + ", " + std::to_string(reader.lag) + " bytes behind>";
-        });
+        .def(
+            "__repr__",
+            [](const ReaderStatus& reader) {
+                return to_str("<ReaderInfo slot " + std::to_string(reader.slot) + ": " + ring::describe({reader}) +
+                              (reader.alive ? "" : ", dead") + ", " + std::to_string(reader.lag) + " bytes behind>");
+            },
+            nb::sig("def __repr__(self) -> str"));
     nb::class_<Statistics>(module, "Statistics", "Counters of a stream at one moment.")
         .def_ro("capacity", &Statistics::capacity, "Bytes in the ring.")
         .def_ro("max_readers", &Statistics::max_readers, "Number of reader slots.")

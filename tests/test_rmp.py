@@ -270,3 +270,34 @@ def test_damage_to_the_ring_is_an_error_and_the_stream_goes_on(bus_name: str) ->
             reader.read(timeout=0)
         stream.write(b"after")
         assert reader.read() == b"after"
+
+
+def test_a_label_of_any_bytes_is_text(bus_name: str) -> None:
+    """Labels are other processes' bytes: no decoding error, nothing that a terminal would obey."""
+    with rmp.Stream(bus_name, capacity=4096, max_readers=1) as stream, stream.reader(label="plain"):
+        info = Path(f"/dev/shm/toroni-{bus_name}-ri")
+        data = info.read_bytes()
+        with info.open("r+b") as file:
+            file.seek(data.index(b"plain\0"))
+            file.write(b"\xff\x1b[2J\xe4")
+        (reader,) = stream.readers()
+        assert reader.label == "\ufffd?[2J\ufffd"
+        assert "?[2J" in repr(reader)
+        with pytest.raises(toroni.NoRoom, match=r"\?\[2J"):
+            stream.write_many([bytes(1000)] * 5, backpressure=toroni.Fail())
+        with pytest.raises(toroni.NoFreeSlot, match=r"\?\[2J"):
+            stream.reader()
+
+
+@pytest.mark.parametrize("on_loss", ["skip", print])
+def test_a_restart_by_others_ends_no_timeout(bus_name: str, on_loss: Any) -> None:
+    with rmp.Stream(bus_name, capacity=4096, backpressure=Overwrite()) as stream:
+        reader = stream.reader(on_loss=on_loss)
+        stream.write_many([bytes(1000)] * 20)
+        reader.read(timeout=0)
+        with open(f"/dev/shm/toroni-{bus_name}-rb", "r+b") as ring:
+            ring.seek(48)
+            ring.write(bytes(8))  # what a C++ process does, and no writer of ours follows
+        assert reader.read(timeout=0.05) is None
+        stream.write(b"next")
+        assert reader.read(timeout=5) == b"next"

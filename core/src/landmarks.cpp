@@ -9,11 +9,15 @@ namespace toroni::ring {
 
 using base::Position;
 
-bool leads_to_end(const Memory& memory, Position from) {
+bool leads_to_end(const Memory& memory, Position from, std::uint64_t& budget) {
     const Position free_pos = memory.ring().free_pos.load(std::memory_order_acquire);
     if (base::distance(from, free_pos) < 0 || base::is_lost(from, free_pos, memory.capacity())) return false;
     Position at = from;
     while (at != free_pos) {
+        if (budget-- == 0) {
+            budget = 0;
+            return false;
+        }
         const Step frame = step(memory.data(), memory.capacity(), at, free_pos);
         if (frame.kind == StepKind::damage) return false;
         at = frame.end;
@@ -36,8 +40,10 @@ Position find_oldest(const Memory& memory, std::uint64_t margin) {
     std::erase_if(candidates, unusable);
     std::sort(candidates.begin(), candidates.end(), [](Position a, Position b) { return base::distance(a, b) > 0; });
     candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
+    // A few walks over the smallest frames; over garbage each candidate could cost one.
+    std::uint64_t budget = memory.capacity();
     for (const Position candidate : candidates) {
-        if (leads_to_end(memory, candidate)) return candidate;
+        if (leads_to_end(memory, candidate, budget)) return candidate;
     }
     return end;
 }

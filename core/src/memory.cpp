@@ -265,7 +265,8 @@ Memory::Memory(Segment ring, Segment reader_info, Role role)
     info_ = reinterpret_cast<base::ReaderInfoHeader*>(info_segment_.data());
     max_readers_ = info_->max_readers;
     // The bytes may have changed since they were checked: check the copies that are kept.
-    if (!std::has_single_bit(capacity_) || ring_segment_.size() < sizeof *ring_ + capacity_ || max_readers_ == 0 ||
+    if (!std::has_single_bit(capacity_) || capacity_ < base::min_capacity || capacity_ > base::max_capacity ||
+        ring_segment_.size() < sizeof *ring_ + capacity_ || max_readers_ == 0 ||
         max_readers_ > base::max_readers_limit ||
         info_segment_.size() < sizeof *info_ + max_readers_ * sizeof(base::ReaderSlot)) {
         throw Error(ErrorCode::damaged, "the headers of a segment changed while it was opened");

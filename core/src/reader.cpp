@@ -16,7 +16,8 @@ namespace {
 
 // A position that is lost already is taken: the first read says what was missed.
 Position check_start(const Memory& memory, Position position) {
-    if (leads_to_end(memory, position)) return position;
+    std::uint64_t budget = memory.capacity();
+    if (leads_to_end(memory, position, budget)) return position;
     if (base::is_lost(position, memory.horizon(), memory.capacity())) return position;
     throw base::Error(base::ErrorCode::invalid_argument,
                       "no message starts at position " + std::to_string(position) + "; the stream ends at " +
@@ -36,7 +37,7 @@ Reader::Reader(std::shared_ptr<Memory> memory, Start start, std::string label)
     if (start.kind == StartKind::now) find_count();
     else find_count_base();
     if (start.kind == StartKind::oldest) starts_left_ = 3;  // it may have been overtaken before the slot counted
-    while (!count_base_ && memory_->ring_extension() != nullptr && start_again()) {
+    while ((is_overtaken() || !count_base_) && memory_->ring_extension() != nullptr && start_again()) {
     }
 }
 
@@ -44,6 +45,7 @@ Reader::Reader(std::shared_ptr<Memory> memory, Start start, std::string label)
 // by an activation that there is a position to look at.
 void Reader::activate(Position position, bool starts_now) {
     position_ = published_ = announced_ = slot_->activate(position, starts_now);
+    if (!starts_now) slot_->settle();
     slot_->announce_room();
 }
 
@@ -62,15 +64,32 @@ ReadStatus Reader::begin(std::size_t max_frames, std::uint64_t max_bytes) {
     return status;
 }
 
+// claim_pos, or the stream end where there is none, or where it is left over from before a restart: writers
+// of ours restart it with their next publication, foreign ones never do.
+Position Reader::believed_claim() const noexcept {
+    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
+    const auto* extension = memory_->ring_extension();
+    if (extension == nullptr) return free_pos;
+    const Position claimed = extension->claim_pos.load(std::memory_order_acquire);
+    return claimed == stale_claim_ ? free_pos : claimed;
+}
+
+bool Reader::is_overtaken() const noexcept {
+    const Position claimed = believed_claim();
+    return base::is_lost(position_, claimed, memory_->capacity()) ||
+           base::is_lost(position_, memory_->ring().free_pos.load(std::memory_order_acquire), memory_->capacity());
+}
+
 ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
     const std::uint64_t capacity = memory_->capacity();
-    const Position horizon = memory_->horizon();
+    const Position claimed = believed_claim();  // before free_pos: pairs with Writer::claim
     const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);  // pairs with Writer::publish
     run_end_ = position_;
-    if (base::distance(position_, free_pos) < 0 || base::is_lost(free_pos, horizon, capacity)) {
-        return ReadStatus::restarted;
-    }
-    if (base::is_lost(position_, horizon, capacity)) return ReadStatus::lost;
+    if (base::distance(position_, free_pos) < 0) return ReadStatus::restarted;
+    // First of all: it bounds the walk, and keeps all the differences below within a few capacities.
+    if (base::is_lost(position_, free_pos, capacity)) return ReadStatus::lost;
+    if (base::is_lost(free_pos, claimed, capacity)) return ReadStatus::restarted;
+    if (base::is_lost(position_, claimed, capacity)) return ReadStatus::lost;
 
     bool damaged = false;
     Position at = position_;
@@ -85,8 +104,8 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
         }
         at = frame.end;
     }
-    base::fence::acquire();  // every header was read before the horizon: pairs with Writer::claim
-    if (base::is_lost(position_, memory_->horizon(), capacity)) {
+    base::fence::acquire();  // every header was read before the claim: pairs with Writer::claim
+    if (is_overtaken()) {
         frames_.clear();
         return ReadStatus::lost;
     }
@@ -98,8 +117,8 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
 }
 
 bool Reader::commit() {
-    base::fence::acquire();  // every body was copied before the horizon: pairs with Writer::claim
-    if (base::is_lost(position_, memory_->horizon(), memory_->capacity())) return false;
+    base::fence::acquire();  // every body was copied before the claim: pairs with Writer::claim
+    if (is_overtaken()) return false;
     starts_left_ = 0;
     messages_ += frames_.size();
     for (const Frame& frame : frames_) bytes_ += frame.length;
@@ -112,22 +131,24 @@ bool Reader::commit() {
 
 void Reader::advance(Position to) {
     position_ = to;
-    const bool at_end = to == memory_->ring().free_pos.load(std::memory_order_relaxed);
-    if (at_end && !count_base_) synchronize_count();
-    make_room(at_end);
+    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_relaxed);
+    if (to == free_pos && !count_base_) synchronize_count();
+    make_room(free_pos);
 }
 
-// The copy in the slot is updated sparingly: at the stream end, after an eighth of the ring, and after every
-// run while a writer waits. That writer is woken in large steps only, and looks by itself every 20 ms.
-void Reader::make_room(bool at_end) noexcept {
+// The copy in the slot is updated sparingly: at the stream end, after an eighth of the ring, and after every run
+// while a writer waits or will have to soon, the ring being more than half full for all it can see. That writer
+// is woken in large steps only, and looks by itself every 20 ms.
+void Reader::make_room(Position free_pos) noexcept {
+    const bool at_end = position_ == free_pos;
+    const auto half = static_cast<std::int64_t>(memory_->capacity() / 2);
+    const bool nearly_full = base::distance(published_, free_pos) > half;
     const auto moved = [&](Position since) {
         return base::distance(since, position_) >= static_cast<std::int64_t>(memory_->capacity() / 8);
     };
     const bool writer_waits = slot_->writer_seems_to_wait();
-    if (published_ != position_ && (at_end || writer_waits || moved(published_))) {
-        // Writers may have overtaken the old copy, though not us, and remember that nobody is there.
-        if (base::is_lost(published_, memory_->horizon(), memory_->capacity())) slot_->activate(position_, false);
-        else slot_->publish(position_);
+    if (published_ != position_ && (at_end || writer_waits || nearly_full || moved(published_))) {
+        slot_->publish(position_);
         published_ = position_;
         if (auto* entry = slot_->entry()) {
             entry->messages.store(messages_, std::memory_order_relaxed);
@@ -209,7 +230,12 @@ std::optional<Loss> Reader::resume(ReadStatus cause) {
     Loss loss{cause, position_, position_, 0, std::nullopt};
     if (cause == ReadStatus::restarted) {
         count_base_.reset();
-        slot_->forget();
+        if (const auto* extension = memory_->ring_extension()) {
+            const Position claimed = extension->claim_pos.load(std::memory_order_acquire);
+            const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
+            if (base::is_lost(free_pos, claimed, memory_->capacity())) stale_claim_ = claimed;
+        }
+        slot_->give_back();
         slot_ = std::make_unique<Slot>(memory_, label_);
         activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
         find_count();

@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +22,8 @@ std::string read_label(const base::SlotEntry& entry) {
     for (const auto& shared : entry.label) {
         const char c = shared.load(std::memory_order_relaxed);
         if (c == '\0') break;
-        label.push_back(c);
+        const bool is_control = (c >= 0 && c < ' ') || c == 0x7f;  // nothing that a terminal would obey
+        label.push_back(is_control ? '?' : c);
     }
     return label;
 }
@@ -127,13 +129,10 @@ void Slot::introduce(const std::string& label) {
     entry->keeper_tid.store(keeper_->thread_id(), std::memory_order_release);
 }
 
-void Slot::forget() {
-    forgotten_ = true;
-    keeper_->unlock(index_);  // its list forgets it too, or the next taker of the slot would corrupt the list
-}
+Slot::~Slot() { give_back(); }
 
-Slot::~Slot() {
-    if (is_inherited() || forgotten_) return;  // the parent's slot, or somebody else's
+void Slot::give_back() {
+    if (is_inherited() || given_back_) return;  // the parent's slot, or somebody else's by now
     if (is_held()) {
         deactivate();
         clear_waiting();
@@ -142,25 +141,44 @@ Slot::~Slot() {
             entry->pid.store(0, std::memory_order_relaxed);
         }
     }
+    given_back_ = true;
+    // If the word is no longer ours, the keeper's list forgets it, or the next taker would corrupt the list.
     keeper_->unlock(index_);
 }
 
 Position Slot::activate(Position position, bool starts_now) {
-    shared_.position.store(position, std::memory_order_relaxed);
-    // release: pairs with room_end_of, which loads is_active first.
-    shared_.is_active.store(1, std::memory_order_release);
-    if (auto* extension = memory_->info_extension()) {
-        extension->activation_seq.fetch_add(1, std::memory_order_seq_cst);
-    }
-    // Either the writer that publishes now sees the activation (SlowestReader::has_room, behind its own
-    // fence), or we see everything up to where it began.
-    base::fence::seq_cst();
-    if (starts_now) {
-        position = memory_->ring().free_pos.load(std::memory_order_acquire);
+    constexpr int tries = 8;  // each fails only if somebody published meanwhile; a writer that scans looks again
+    for (int i = 0; i < tries; ++i) {
         shared_.position.store(position, std::memory_order_release);
+        // release: pairs with counts_for_backpressure.
+        shared_.is_active.store(1, std::memory_order_release);
+        if (auto* extension = memory_->info_extension()) {
+            extension->activation_seq.fetch_add(1, std::memory_order_seq_cst);
+        }
+        // Either the writer that publishes now sees the activation (SlowestReader::has_room, behind its own
+        // fence), or we see everything up to where it began.
+        base::fence::seq_cst();
+        const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
+        if (!starts_now || free_pos == position) break;
+        position = free_pos;
     }
-    widen_active_range();
+    shared_.position.store(position, std::memory_order_release);
+    widen_active_range(index_, index_ + 1);
     return position;
+}
+
+void Slot::settle() const noexcept {
+    constexpr int looks = 2000;  // a stopped writer does not keep us
+    const base::RingHeader& ring = memory_->ring();
+    const std::uint32_t word = os::load_lock_word(ring.writer_mutex);
+    const Position free_pos = ring.free_pos.load(std::memory_order_acquire);
+    if (!os::is_held(word)) return;
+    for (int i = 0; i < looks; ++i) {
+        const std::uint32_t now = os::load_lock_word(ring.writer_mutex);
+        if (!os::is_held(now) || os::owner_of(now) != os::owner_of(word)) return;
+        if (ring.free_pos.load(std::memory_order_acquire) != free_pos) return;
+        sched_yield();
+    }
 }
 
 void Slot::deactivate() {
@@ -169,14 +187,12 @@ void Slot::deactivate() {
     announce_room();
 }
 
-void Slot::widen_active_range() noexcept {
+void Slot::widen_active_range(std::uint32_t first, std::uint32_t end) noexcept {
     std::atomic<std::uint32_t>& shared = memory_->info().active_range;
     std::uint32_t seen = shared.load(std::memory_order_relaxed);
     std::uint32_t wanted = 0;
     do {
-        const std::uint32_t low = std::min(seen >> 16, index_);
-        const std::uint32_t high = std::max(seen & 0xffff, index_ + 1);
-        wanted = low << 16 | high;
+        wanted = std::min(seen >> 16, first) << 16 | std::max(seen & 0xffff, end);
     } while (seen != wanted && !shared.compare_exchange_weak(seen, wanted, std::memory_order_seq_cst));
 }
 
@@ -199,10 +215,7 @@ void Slot::narrow_active_range() noexcept {
     if (!shared.compare_exchange_strong(seen, exact, std::memory_order_seq_cst)) return;  // somebody else's turn
     base::fence::seq_cst();
     const std::uint32_t now = scan();
-    if (now == exact) return;
-    const std::uint32_t low = std::min(now >> 16, exact >> 16), high = std::max(now & 0xffff, exact & 0xffff);
-    std::uint32_t expected = exact;
-    shared.compare_exchange_strong(expected, low << 16 | high, std::memory_order_seq_cst);
+    if (now != exact) widen_active_range(now >> 16, now & 0xffff);
 }
 
 void Slot::set_waiting() noexcept {

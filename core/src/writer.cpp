@@ -35,12 +35,9 @@ Writer::Plan Writer::plan(std::span<const Outgoing> messages, RoomRule rule, Pos
         else plan.no_room = true;
         return rule == RoomRule::overwrite;
     };
-    // With a foreign reader there, a span of exactly the capacity would never find room.
-    const std::uint64_t longest_span = memory_->capacity() - (slowest_.expects_foreign(*memory_) ? 1 : 0);
     for (const Outgoing& message : messages) {
         const Placement placement = place(plan.end, message.length, memory_->capacity());
-        const bool starts_here = placement.frame == free_pos;  // then there is nothing to publish before it
-        const bool spans_too_much = !starts_here && placement.end - free_pos > longest_span;
+        const bool spans_too_much = placement.frame != free_pos && this->spans_too_much(free_pos, placement.end);
         if (spans_too_much && plan.count == 0) {
             // Padding first, so that readers can pass it.
             if (fits(placement.frame)) plan.end = placement.frame;
@@ -51,6 +48,15 @@ Writer::Plan Writer::plan(std::span<const Outgoing> messages, RoomRule rule, Pos
         ++plan.count;
     }
     return plan;
+}
+
+// For one publication. One of exactly the capacity would never find room with a foreign reader there: a look at
+// the slots tells.
+bool Writer::spans_too_much(Position free_pos, Position end) noexcept {
+    const std::uint64_t span = end - free_pos;
+    if (span != memory_->capacity()) return span > memory_->capacity();
+    static_cast<void>(slowest_.has_room(*memory_, free_pos, end));
+    return slowest_.expects_foreign(*memory_);
 }
 
 void Writer::claim(Position end) noexcept {

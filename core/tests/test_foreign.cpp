@@ -1,5 +1,8 @@
 // Segments, readers and re-initialisations of C++ and Java processes.
+#include <cstring>
+
 #include "fixtures.hpp"
+#include "toroni/ring/frame.hpp"
 
 using namespace fixtures;
 using ring::ReadStatus;
@@ -58,4 +61,41 @@ TEST(a_foreign_reader_is_never_filled_up_to_its_position) {
     ring.memory->entry(0)->keeper_tid.store(0);  // a slot in use without an entry is a foreign reader's
     CHECK(!ring.write(59, fail).has_value());    // 64 bytes: up to its position, which it takes for lost
     CHECK(ring.write(58, fail).has_value());
+}
+
+TEST(a_restart_by_foreign_writers_alone_is_told_once) {
+    Ring ring;
+    const auto reader = ring.reader();
+    for (int i = 0; i < 100; ++i) ring.write(100, overwrite);
+    std::vector<Received> received;
+    reader->resume(ReadStatus::lost);
+    // The stream is initialised anew, and nobody of ours writes: claim_pos stays where it was.
+    ring.memory->ring().free_pos.store(0);
+    CHECK(read(*reader, received) == ReadStatus::restarted);
+    reader->resume(ReadStatus::restarted);
+    CHECK(read(*reader, received) == ReadStatus::empty);
+    const Bytes body = make_message(5, 50);  // a foreign writer's
+    ring::write_header(ring.memory->data(), base::FrameType::message, body.size());
+    std::memcpy(ring.memory->data() + 5, body.data(), body.size());
+    ring.memory->ring().free_pos.store(55);
+    CHECK(read(*reader, received) == ReadStatus::messages);
+    CHECK(received[0].bytes == body);
+    ring.write(60);  // one of ours restarts the claim
+    CHECK(read(*reader, received) == ReadStatus::messages);
+    CHECK_EQUAL(ring.memory->ring_extension()->claim_pos.load(), ring.memory->ring().free_pos.load());
+}
+
+TEST(a_slot_given_up_at_a_restart_is_left_clean) {
+    Ring ring;
+    const auto other = ring.reader();  // slot 0
+    const auto reader = ring.reader();
+    for (int i = 0; i < 100; ++i) ring.write(100, overwrite);
+    reader->resume(ReadStatus::lost);
+    ring.memory->ring().free_pos.store(0);
+    std::vector<Received> received;
+    CHECK(read(*reader, received) == ReadStatus::restarted);
+    reader->resume(ReadStatus::restarted);
+    int active = 0;
+    for (std::uint32_t i = 0; i < 8; ++i) active += ring.memory->slot(i).is_active.load();
+    CHECK_EQUAL(active, 2);
 }

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "fixtures.hpp"
+#include "toroni/ring/frame.hpp"
 #include "toroni/ring/landmarks.hpp"
 #include "toroni/ring/tally.hpp"
 
@@ -126,5 +127,28 @@ TEST(a_writer_over_garbage_of_other_writers) {  // who trust each other; but wha
         std::vector<Received> received;
         const auto status = read(reader, received);
         CHECK(status == ReadStatus::messages && is_whole(received[0].bytes));
+    }
+}
+
+TEST(a_walk_is_bounded_whatever_the_positions_say) {
+    // Zero-length padding everywhere, and positions whose differences overflow.
+    const std::uint64_t far = std::uint64_t{1} << 63;
+    for (const auto& [free_pos, claim] :
+         {std::pair{far - 1, far + 10}, {far - 1, far - 1}, {far, far}, {far + 5, std::uint64_t{7}}}) {
+        TemporaryBus bus(1024, 4);
+        const auto memory = bus.open();
+        ring::Reader reader(memory, {}, "r");
+        for (std::uint64_t i = 0; i + 5 <= 1024; i += 5)
+            ring::write_header(memory->data() + i, base::FrameType::padding, 0);
+        memory->ring().free_pos.store(free_pos);
+        memory->ring_extension()->claim_pos.store(claim);
+        for (auto& landmark : memory->ring_extension()->landmarks) landmark.store(free_pos - 900);
+        std::vector<Received> received;
+        const auto status = read(reader, received);
+        CHECK(status != ReadStatus::messages);
+        if (status != ReadStatus::empty) reader.resume(status);
+        read(reader, received);
+        CHECK(received.empty());
+        CHECK_EQUAL(ring::find_oldest(*memory), free_pos);
     }
 }

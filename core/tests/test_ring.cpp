@@ -100,3 +100,48 @@ TEST(active_range_is_kept_right) {
     a = ring.reader();
     CHECK_EQUAL(range(), 0u << 16 | 1u);
 }
+
+TEST(a_reader_that_read_something_has_made_room_for_it) {
+    Ring ring;
+    const auto reader = ring.reader();
+    while (ring.write(100, fail)) {
+    }
+    std::vector<Received> received;
+    CHECK(read(*reader, received, 4) == ReadStatus::messages);
+    CHECK(ring.write(100, fail).has_value());  // in the same thread: nobody else would publish the position
+}
+
+TEST(a_timeout_overtakes_once_and_then_waits_again) {
+    Ring ring;
+    const auto stuck = ring.reader(), healthy = ring.reader();
+    while (ring.write(100, fail)) {
+    }
+    std::vector<Received> received;
+    while (read(*healthy, received) == ReadStatus::messages) {
+    }
+    // The stuck one is overtaken, and from then on only the healthy one is in the way: it gets a timeout too.
+    const Bytes body = make_message(1, 100);
+    const ring::Part part{body.data(), body.size()};
+    const std::vector<ring::Outgoing> many(60, {{&part, 1}, 100});
+    NoSignals waiter;
+    const auto begin = blocking::Clock::now();
+    blocking::write(*ring.memory, ring.writer,
+                    {.messages = many, .overwrite = true, .timeout = os::Nanoseconds{100'000'000}}, waiter);
+    CHECK(blocking::Clock::now() - begin >= std::chrono::milliseconds{200});
+}
+
+TEST(a_writer_looks_again_at_a_reader_that_seemed_overtaken) {
+    Ring ring;
+    const auto reader = ring.reader();
+    for (int i = 0; i < 10; ++i) ring.write(100);
+    std::vector<Received> received;
+    CHECK(read(*reader, received, 4) == ReadStatus::messages);  // stands at 420; its copy is older
+    auto& slot = ring.memory->slot(0);
+    slot.position.store(0);
+    while (ring.memory->ring().free_pos.load() < 4200)
+        ring.write(100, overwrite);  // overtakes the copy, not the reader
+    CHECK(ring.write(8, fail).has_value());
+    slot.position.store(420);  // published late, and without an activation
+    CHECK(!ring.write(1000, fail).has_value());
+    CHECK(read(*reader, received) == ReadStatus::messages);
+}

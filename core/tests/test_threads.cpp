@@ -170,7 +170,7 @@ TEST(readers_come_and_go_while_writers_write) {
                 ring::Reader reader(memory, {kind}, "comes and goes");
                 std::vector<Received> received;
                 for (int reads = 0; reads < 5; ++reads) {
-                    const auto status = read(reader, received, 10);
+                    const auto status = read(reader, received, 1 + static_cast<std::size_t>(reads) * 5);
                     // Overtaken only before its slot counted.
                     if (status == ReadStatus::lost && received.empty() && kind == ring::StartKind::oldest) {
                         CHECK(!reader.resume(status).has_value());

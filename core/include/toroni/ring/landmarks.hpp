@@ -49,7 +49,8 @@ private:
 
 // Whether frames lead from `from` exactly to the stream end, and none of their headers can have been
 // overwritten while they were read.
-[[nodiscard]] bool leads_to_end(const Memory& memory, base::Position from);
+// Spends a step of `budget` for each frame, and gives up without.
+[[nodiscard]] bool leads_to_end(const Memory& memory, base::Position from, std::uint64_t& budget);
 
 // The oldest position from which every frame can still be read, and that is at least `margin` bytes away from
 // being overwritten. The stream end if there is none.

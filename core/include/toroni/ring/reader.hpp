@@ -95,7 +95,9 @@ private:
     void activate(base::Position position, bool starts_now);
     [[nodiscard]] bool start_again();
     void advance(base::Position to);
-    void make_room(bool at_end) noexcept;
+    void make_room(base::Position free_pos) noexcept;
+    [[nodiscard]] base::Position believed_claim() const noexcept;
+    [[nodiscard]] bool is_overtaken() const noexcept;
     void synchronize_count() noexcept;
     void find_count_base() noexcept;
     std::optional<std::uint64_t> find_count() noexcept;
@@ -109,8 +111,9 @@ private:
     base::Position announced_ = 0;  // where a waiting writer was last told of room
     std::vector<Frame> frames_;
 
-    int starts_left_ = 0;         // how often a reader from "oldest" may still start again
-    std::uint64_t messages_ = 0;  // read so far
+    std::optional<base::Position> stale_claim_;  // a claim that was left over from before a restart
+    int starts_left_ = 0;                        // how often a reader from "oldest" may still start again
+    std::uint64_t messages_ = 0;                 // read so far
     std::uint64_t bytes_ = 0;
     struct CountBase {  // of the stream's messages when this reader had read none
         std::uint64_t messages;

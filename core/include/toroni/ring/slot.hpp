@@ -26,14 +26,18 @@ public:
     // Returns the position that counts.
     base::Position activate(base::Position position, bool starts_now);
     void deactivate();
+    // After an activation in the past: a writer that is publishing now may not have seen it, and may overtake
+    // that position. Looks on until it is done, for a bounded time.
+    void settle() const noexcept;
 
     // release: pairs with the writers' scan, room_end_of.
     void publish(base::Position position) noexcept { shared_.position.store(position, std::memory_order_release); }
 
     // Whether the lock word still names our keeper: not so after a foreign re-initialisation.
-    [[nodiscard]] bool is_held() const noexcept { return !forgotten_ && keeper_->holds(index_); }
-    // After a foreign re-initialisation: the slot may be anybody's now, and is not touched again.
-    void forget();
+    [[nodiscard]] bool is_held() const noexcept { return !given_back_ && keeper_->holds(index_); }
+    // What the destructor does. After a foreign re-initialisation, when the slot may be anybody's, its shared
+    // bytes are not touched.
+    void give_back();
     [[nodiscard]] bool is_inherited() const noexcept { return keeper_->is_inherited(); }
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
     [[nodiscard]] base::SlotEntry* entry() const noexcept { return memory_->entry(index_); }
@@ -51,13 +55,13 @@ public:
 private:
     [[nodiscard]] bool take_any();
     void introduce(const std::string& label);
-    void widen_active_range() noexcept;
+    void widen_active_range(std::uint32_t first, std::uint32_t end) noexcept;
     void narrow_active_range() noexcept;
 
     std::shared_ptr<Memory> memory_;  // before keeper_: the keeper ends before its words are unmapped
     std::shared_ptr<os::Keeper> keeper_;
     std::uint32_t index_ = 0;
-    bool forgotten_ = false;
+    bool given_back_ = false;
     base::ReaderSlot& shared_;
 
     static base::ReaderSlot& taken(Slot& self, const std::string& label);

@@ -27,16 +27,19 @@ namespace toroni::ring {
     return tid != 0 && tid == os::owner_of(os::load_lock_word(memory.slot(index).mutex));
 }
 
+// acquire: pairs with the activating reader's release of is_active, behind its position.
+[[nodiscard]] inline bool counts_for_backpressure(const Memory& memory, std::uint32_t index) noexcept {
+    return memory.slot(index).is_active.load(std::memory_order_acquire) != 0 && is_alive(memory, index);
+}
+
 // The position beyond which nothing may be written without overtaking the reader in slot `index`, given
 // that the stream reaches to `free_pos` and is announced up to `horizon`. Nothing if it holds nobody back:
 // not active, dead, overtaken already, or nonsense.
 [[nodiscard]] inline std::optional<base::Position> room_end_of(const Memory& memory, std::uint32_t index,
                                                                base::Position free_pos,
                                                                base::Position horizon) noexcept {
-    const base::ReaderSlot& slot = memory.slot(index);
-    // acquire: pairs with the activating reader's release of is_active, behind its position.
-    if (slot.is_active.load(std::memory_order_acquire) == 0 || !is_alive(memory, index)) return std::nullopt;
-    const base::Position position = slot.position.load(std::memory_order_acquire);
+    if (!counts_for_backpressure(memory, index)) return std::nullopt;
+    const base::Position position = memory.slot(index).position.load(std::memory_order_acquire);
     const std::uint64_t capacity = memory.capacity();
     if (base::distance(position, free_pos) < 0 || base::is_lost(position, horizon, capacity)) return std::nullopt;
     // A foreign reader takes a position for lost when free_pos reaches exactly one capacity beyond it.

@@ -37,13 +37,17 @@ private:
         // foreign readers may come, who do not raise it, their stricter bound holds.
         room_end_ = free_pos + memory.capacity() - (memory.is_foreign() ? 1 : 0);
         saw_foreign_ = false;
+        known_ = memory.info_extension() != nullptr;  // without activation_seq nothing can be remembered
         for (std::uint32_t i = 0; i < memory.max_readers(); ++i) {
             const auto end = room_end_of(memory, i, free_pos, horizon);
-            if (!end) continue;
+            if (!end) {
+                // A live reader that seems overtaken may have a better position, which it is about to publish.
+                if (counts_for_backpressure(memory, i)) known_ = false;
+                continue;
+            }
             room_end_ = base::earlier(room_end_, *end);
             saw_foreign_ = saw_foreign_ || !is_ours(memory, i);
         }
-        known_ = memory.info_extension() != nullptr;  // without activation_seq nothing can be remembered
     }
 
     bool known_ = false;

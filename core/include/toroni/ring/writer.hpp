@@ -88,6 +88,7 @@ public:
 private:
     struct Plan;
     [[nodiscard]] Plan plan(std::span<const Outgoing> messages, RoomRule rule, base::Position free_pos) noexcept;
+    [[nodiscard]] bool spans_too_much(base::Position free_pos, base::Position end) noexcept;
     void claim(base::Position end) noexcept;
     base::Position write_frame(const Outgoing& message, base::Position at) noexcept;
     void write_skip(base::Position at, std::uint64_t skip) noexcept;
