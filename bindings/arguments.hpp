@@ -38,7 +38,9 @@ inline Policy to_policy(nb::handle object) {
         .may_wait = rule == "wait", .overwrite = rule == "wait" || rule == "overwrite", .drop = rule == "drop"};
     if (policy.may_wait) {
         const nb::object timeout = object.attr("timeout");
-        policy.timeout = to_timeout(timeout.is_none() ? std::nullopt : std::optional(nb::cast<double>(timeout)));
+        const double seconds = timeout.is_none() ? HUGE_VAL : PyFloat_AsDouble(timeout.ptr());
+        if (PyErr_Occurred() != nullptr) throw nb::python_error();
+        policy.timeout = to_timeout(seconds);
     }
     return policy;
 }

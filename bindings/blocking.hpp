@@ -39,6 +39,8 @@ private:
 inline constexpr Nanoseconds signal_slice{50'000'000};
 // A writer killed between publishing and waking leaves sleepers unannounced messages.
 inline constexpr Nanoseconds look_again{1'000'000'000};
+// Who holds a lock for longer without a sign of progress is stopped, or copies gigabytes.
+inline constexpr Nanoseconds longest_copy{1'000'000'000};
 // A foreign ring has no word to sleep on.
 inline constexpr Nanoseconds foreign_poll{1'000'000};
 
@@ -128,23 +130,34 @@ private:
         return *deadline_;
     }
 
-    // Behind the writers that wait already, however small our message.
+    // Behind the writers that wait already, however small our message. But a holder of the turn that does not
+    // move for a second may be stopped: then on without a turn.
     void queue() {
         waiter_.before_wait();
+        std::uint32_t holder = room_.holder();
+        Deadline stall(longest_copy);
         while (!room_.enter(deadline().remaining(ring::Room::slice))) {
             waiter_.after_wait(true);
-            if (deadline().has_passed()) return;
+            if (deadline().has_passed() || stall.has_passed()) return;
+            if (room_.holder() != std::exchange(holder, room_.holder())) stall = Deadline(longest_copy);
         }
     }
 
+    // A holder is stalled if for the whole timeout, and no less than a second, it neither ends nor publishes.
     std::optional<WriteStatus> lock() {
         os::LockResult result = writer_.try_lock();
-        while (result == os::LockResult::busy) {
+        if (result == os::LockResult::busy) {
             waiter_.before_wait();
-            result = writer_.try_lock_for(signal_slice);
-            if (result != os::LockResult::busy) break;
-            waiter_.after_wait(true);
-            if (request_.may_wait && deadline().has_passed()) return WriteStatus::lock_timeout;
+            const bool may_stall = request_.may_wait && request_.timeout;
+            const auto patience = may_stall ? std::max(*request_.timeout, longest_copy) : longest_copy;
+            auto progress = writer_.progress();
+            Deadline stall(patience);
+            while ((result = writer_.try_lock_for(signal_slice)) == os::LockResult::busy) {
+                waiter_.after_wait(true);
+                const auto before = std::exchange(progress, writer_.progress());
+                if (before != progress) stall = Deadline(patience);
+                if (may_stall && stall.has_passed()) return WriteStatus::lock_timeout;
+            }
         }
         if (result == os::LockResult::unusable) return WriteStatus::unusable;
         return std::nullopt;
@@ -164,8 +177,8 @@ private:
             return true;
         }
         waiter_.before_wait();
-        const auto result = room_.sleep(sequence, deadline().remaining(ring::Room::slice));
-        waiter_.after_wait(result != os::FutexResult::woken);
+        room_.sleep(sequence, deadline().remaining(ring::Room::slice));
+        waiter_.after_wait(true);  // readers that keep waking us must not keep signals out
         return true;
     }
 

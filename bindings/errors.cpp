@@ -14,7 +14,6 @@ PyObject* classes = nullptr;  // a dict, kept as long as the process lives
 const char* class_name_of(ErrorCode code) {
     switch (code) {
         case ErrorCode::invalid_argument: return "InvalidArgument";
-        case ErrorCode::not_found: return "BusNotFound";
         case ErrorCode::permission_denied: return "PermissionDenied";
         case ErrorCode::no_space: return "SharedMemoryFull";
         case ErrorCode::not_ready: return "BusNotReady";

@@ -25,7 +25,11 @@ public:
         // Before Python 3.14 a daemon thread that wants the GIL of a finished interpreter is ended by
         // unwinding its C++ frames, which ends the process. Sleep for ever instead, as 3.14 does.
         while (interpreter_is_finalizing() && getpid() != static_cast<pid_t>(gettid())) pause();
-        PyEval_RestoreThread(state_);
+        try {
+            PyEval_RestoreThread(state_);
+        } catch (...) {  // the same, where finalization began while we queued
+            while (true) pause();
+        }
         state_ = nullptr;
     }
     void give() {

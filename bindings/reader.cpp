@@ -54,13 +54,23 @@ Reader::Reader(const Stream& stream, nb::handle start, const std::string& label,
         raise("InvalidArgument",
               "a label has at most " + std::to_string(base::label_size - 1) + " bytes of UTF-8 and no NUL");
     }
-    reader_ = std::make_unique<ring::Reader>(session_->memory, to_start(start), label);
+    const ring::Start from = to_start(start);
+    const ReleasedGil released;  // a walk over a large ring takes a while
+    reader_ = std::make_unique<ring::Reader>(session_->memory, from, label);
 }
 
 ring::Reader& Reader::open_reader() {
     if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
     if (reader_->is_inherited()) reader_->take_own_slot();
     return *reader_;
+}
+
+Reader::Use::~Use() {
+    if (reader_.closing_.load()) {
+        reader_.reader_.reset();
+        reader_.session_.reset();
+    }
+    reader_.lock_.release();
 }
 
 void Reader::copy_all(std::vector<nb::object>& bodies) const {
@@ -78,11 +88,9 @@ void Reader::copy_all(std::vector<nb::object>& bodies) const {
 template <class Take>
 bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& take) {
     if (!lock_.acquire(deadline)) return false;
-    Use use(lock_);
-    ring::Reader& reader = open_reader();
-    constexpr int patience = 4;  // a reader from "oldest" may have to start again before it has read anything
-    int losses = 0;              // who is overtaken again and again ends in time all the same
-    while (true) {
+    Use use(*this);
+    for (int losses = 0; losses == 0 || !deadline.has_passed();) {
+        ring::Reader& reader = open_reader();  // again after each callback, which may have closed it or forked
         const auto status = reader.begin(most, most_bytes_a_run);
         if (status == ring::ReadStatus::empty) {
             PythonWaiter waiter(&closing_);
@@ -94,7 +102,7 @@ bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& 
             const std::vector<ring::Frame> frames(reader.frames().begin(), reader.frames().end());
             if (!reader.commit()) {
                 report_loss(ring::ReadStatus::lost);
-                if (++losses > patience && deadline.has_passed()) return false;
+                ++losses;
                 continue;
             }
             last_position_ = frames.back().position;
@@ -102,22 +110,22 @@ bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& 
             return true;
         } else {
             report_loss(status);
-            if (++losses > patience && deadline.has_passed()) return false;
+            ++losses;
         }
     }
+    return false;  // overtaken again and again, until the time was over
 }
 
 void Reader::report_loss(ring::ReadStatus cause) {
-    const std::optional<ring::Loss> loss = reader_->resume(cause);
-    if (!loss) return;
-    lost_bytes_ += loss->bytes;
-    if (lost_messages_ && loss->messages) *lost_messages_ += *loss->messages;
+    const ring::Loss loss = reader_->resume(cause);
+    lost_bytes_ += loss.bytes;
+    if (lost_messages_ && loss.messages) *lost_messages_ += *loss.messages;
     else lost_messages_.reset();
     const bool by_text = nb::isinstance<nb::str>(on_loss_);
     const bool skip = by_text && nb::cast<std::string>(on_loss_) == "skip";
     check_signals();
     if (skip) return;
-    const nb::object exception = make_loss(*loss, label_);
+    const nb::object exception = make_loss(loss, label_);
     if (by_text) raise(exception);
     on_loss_(exception);
 }
@@ -152,32 +160,33 @@ nb::list Reader::read_many(std::size_t most, std::optional<double> timeout, bool
 bool Reader::wait(std::optional<double> timeout) {
     const blocking::Deadline deadline(to_timeout(timeout));
     if (!lock_.acquire(deadline)) return false;
-    Use use(lock_);
-    ring::Reader& reader = open_reader();
-    PythonWaiter waiter(&closing_);
-    return blocking::wait_for_news(reader, deadline, waiter);
+    Use use(*this);
+    while (open_reader().begin(1, 1) == ring::ReadStatus::empty) {  // padding is no news
+        PythonWaiter waiter(&closing_);
+        if (!blocking::wait_for_news(*reader_, deadline, waiter)) return false;
+    }
+    return true;
 }
 
 void Reader::close() {
     if (!reader_) return;
     closing_.store(true);
-    if (lock_.is_mine()) return;  // from a signal handler inside a read: its wait ends, the finalizer does the rest
+    if (lock_.is_mine()) return;  // from a signal handler or on_loss inside a method, whose end finishes it
     // Whoever waits inside is woken until it is out: it may be just about to sleep.
     while (!lock_.acquire(blocking::Deadline(os::Nanoseconds{1'000'000}))) {
+        if (!reader_ || interpreter_is_finalizing()) return;  // closed by it, or held by a thread that is no more
         if (const auto* word = reader_->wake_word()) os::futex_wake(*word);
     }
-    Use use(lock_);
-    reader_.reset();
-    session_.reset();
+    Use use(*this);
 }
 
 base::Position Reader::position() const {
-    if (!reader_) raise("Closed", "the reader is closed");
+    if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
     return reader_->position();
 }
 
 std::uint64_t Reader::lag() const {
-    if (!reader_) raise("Closed", "the reader is closed");
+    if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
     return reader_->lag();
 }
 

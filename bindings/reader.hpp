@@ -45,6 +45,19 @@ private:
     void report_loss(ring::ReadStatus cause);
     ring::Reader& open_reader();
 
+    // Inside a method: releases the lock at its end, and finishes a close() that came from a signal handler or
+    // on_loss meanwhile.
+    class Use {
+    public:
+        explicit Use(Reader& reader) : reader_(reader) {}
+        ~Use();
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+
+    private:
+        Reader& reader_;
+    };
+
     std::string label_;
     nb::object on_loss_;
     std::shared_ptr<Session> session_;  // the ring stays mapped as long as this reader is open

@@ -148,6 +148,24 @@ void bind_stream(nb::module_& module) {
         .def_ro("bytes", &ReaderStatus::bytes, "Bytes of payload read, likewise.")
         .def_ro("losses", &ReaderStatus::losses, "How often it was overtaken.")
         .def_ro("lost_bytes", &ReaderStatus::lost_bytes, "Bytes of the stream that it missed.")
+        .def("__getstate__",
+             [](const ReaderStatus& r) {
+                 return nb::make_tuple(r.slot, r.pid, nb::bytes(r.label.data(), r.label.size()), r.start_time, r.alive,
+                                       r.active, r.foreign, r.waiting, r.position, r.lag, r.messages, r.bytes, r.losses,
+                                       r.lost_bytes);
+             })
+        .def("__setstate__",
+             [](ReaderStatus& self, const nb::tuple& state) {
+                 std::size_t i = 0;
+                 const auto take = [&](auto& field) { field = nb::cast<std::decay_t<decltype(field)>>(state[i++]); };
+                 ReaderStatus r;
+                 take(r.slot), take(r.pid);
+                 const auto label = nb::cast<nb::bytes>(state[i++]);
+                 r.label.assign(label.c_str(), label.size());
+                 take(r.start_time), take(r.alive), take(r.active), take(r.foreign), take(r.waiting), take(r.position);
+                 take(r.lag), take(r.messages), take(r.bytes), take(r.losses), take(r.lost_bytes);
+                 new (&self) ReaderStatus(std::move(r));
+             })
         .def(
             "__repr__",
             [](const ReaderStatus& reader) {

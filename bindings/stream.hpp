@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arguments.hpp"
+#include "gil.hpp"
 #include "toroni/ring/memory.hpp"
 #include "toroni/ring/writer.hpp"
 
@@ -22,9 +23,7 @@ struct Session {
 class Stream {
 public:
     Stream(const ring::Options& options, nb::handle backpressure)
-        : name_(options.name),
-          default_policy_(to_policy(backpressure)),
-          session_(std::make_shared<Session>(ring::Memory::open(options))) {}
+        : name_(options.name), default_policy_(to_policy(backpressure)), session_(open(options)) {}
 
     void close() { session_.reset(); }
     [[nodiscard]] bool is_closed() const { return session_ == nullptr; }
@@ -35,6 +34,10 @@ public:
     std::size_t write_many(nb::iterable messages, nb::handle backpressure);
 
 private:
+    static std::shared_ptr<Session> open(const ring::Options& options) {
+        const ReleasedGil released;  // a large ring takes a while to allocate and map
+        return std::make_shared<Session>(ring::Memory::open(options));
+    }
     [[nodiscard]] std::shared_ptr<Session> writing_session() const;
     [[nodiscard]] Policy policy(nb::handle backpressure) const {
         return backpressure.is_none() ? default_policy_ : to_policy(backpressure);

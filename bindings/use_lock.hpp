@@ -28,16 +28,17 @@ public:
         if (!released_) released_.emplace();
     }
     void after_wait(bool maybe_signal) {
-        const bool closed = closing_ != nullptr && closing_->load();
-        if (!maybe_signal && !closed) return;
+        if (!maybe_signal && !is_closing()) return;
         released_->take();
-        if (closed) raise("Closed", "closed by another thread");
         check_signals();
+        if (is_closing()) raise("Closed", "the reader was closed during the wait");  // perhaps by a signal handler
         released_->give();
     }
     void finish() { released_.reset(); }
 
 private:
+    [[nodiscard]] bool is_closing() const { return closing_ != nullptr && closing_->load(); }
+
     const std::atomic<bool>* closing_;
     std::optional<ReleasedGil> released_;
 };
@@ -70,12 +71,19 @@ public:
         mutex_->unlock();
     }
 
-    [[nodiscard]] bool is_mine() const { return owner_.load() == std::this_thread::get_id(); }
+    [[nodiscard]] bool is_mine() {
+        forget_parent();
+        return owner_.load() == std::this_thread::get_id();
+    }
 
 private:
     // In a forked child the lock may be held by a thread that does not exist there.
     void forget_parent() {
         if (generation_ == os::fork_generation()) return;
+        if (owner_.load() == std::this_thread::get_id()) {  // forked inside: it is still ours
+            generation_ = os::fork_generation();
+            return;
+        }
         generation_ = os::fork_generation();
         static_cast<void>(mutex_.release());
         mutex_ = std::make_unique<std::timed_mutex>();
@@ -85,18 +93,6 @@ private:
     std::unique_ptr<std::timed_mutex> mutex_ = std::make_unique<std::timed_mutex>();
     std::atomic<std::thread::id> owner_{};
     std::uint32_t generation_ = os::fork_generation();
-};
-
-// Releases the lock at the end of a method.
-class Use {
-public:
-    explicit Use(UseLock& lock) : lock_(lock) {}
-    ~Use() { lock_.release(); }
-    Use(const Use&) = delete;
-    Use& operator=(const Use&) = delete;
-
-private:
-    UseLock& lock_;
 };
 
 }  // namespace toroni::bindings

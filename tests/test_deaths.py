@@ -15,7 +15,7 @@ import pytest
 
 from messages import is_whole, make_message, seed_of
 from processes import PATIENCE, Peer, peers
-from toroni import Fail, NoFreeSlot, NoRoom, Wait, WriterStalled, rmp
+from toroni import Fail, NoFreeSlot, NoRoom, Overwrite, Wait, WriterStalled, rmp
 
 AT_ONCE = 1.0  # seconds: far above any scheduling delay, far below the timeouts that must not matter
 CAPACITY = 4096
@@ -205,6 +205,20 @@ def test_a_half_made_bus(bus_name: str) -> None:
         stream.write(b"usable")
         assert reader.read(timeout=PATIENCE) == b"usable"
     assert time.monotonic() - before < AT_ONCE
+
+
+def test_a_bus_half_removed_is_not_shared_with_the_next(bus_name: str) -> None:
+    """A remover killed between the two files: who has the old bus open must not count for the new one."""
+    with rmp.Stream(bus_name, capacity=CAPACITY) as old, old.reader() as old_reader:
+        Path(f"/dev/shm/toroni-{bus_name}-rb").unlink()
+        with rmp.Stream(bus_name, capacity=CAPACITY) as new, new.reader() as new_reader:
+            assert len(new.readers()) == len(old.readers()) == 1
+            for number in range(100):
+                new.write(make_message(number, 100), backpressure=Fail() if number < 30 else Overwrite())
+            assert old_reader.read(timeout=0) is None
+            old.write(b"still works")
+            assert old_reader.read(timeout=0) == b"still works"
+            assert new_reader.lag > 0
 
 
 def make_and_remove(pipe: Connection, bus: str) -> None:

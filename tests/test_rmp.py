@@ -301,3 +301,37 @@ def test_a_restart_by_others_ends_no_timeout(bus_name: str, on_loss: Any) -> Non
         assert reader.read(timeout=0.05) is None
         stream.write(b"next")
         assert reader.read(timeout=5) == b"next"
+
+
+def test_history_that_is_overtaken_before_the_first_read_is_a_loss(bus_name: str) -> None:
+    with rmp.Stream(bus_name, capacity=4096, backpressure=Overwrite()) as stream, stream.reader(start="oldest") as reader:
+        for number in range(1000):
+            stream.write(b"%04d" % number)
+        with pytest.raises(toroni.MessagesLost) as lost:
+            reader.read(timeout=0)
+        assert lost.value.messages == 1000
+
+
+@pytest.mark.parametrize("start", [2**64 - 1, 2**63 + 2000, 10**6])
+def test_positions_that_never_were(bus_name: str, start: int) -> None:
+    with rmp.Stream(bus_name, capacity=4096) as stream:
+        stream.write(b"x")
+        with pytest.raises(toroni.InvalidArgument, match="no message starts"):
+            stream.reader(start=start)
+
+
+def test_timeouts_of_policies_that_cannot_be(bus_name: str) -> None:
+    with rmp.Stream(bus_name) as stream:
+        for wrong, error in (("abc", TypeError), (10**400, OverflowError), (-1, ValueError)):
+            with pytest.raises(error):
+                stream.write(b"x", backpressure=toroni.Wait(wrong))  # type: ignore[arg-type]
+
+
+def test_a_damaged_room_mutex_gives_no_turns_but_writing_goes_on(bus_name: str) -> None:
+    with rmp.Stream(bus_name, capacity=4096) as stream, stream.reader() as reader:
+        with open(f"/dev/shm/toroni-{bus_name}-rb", "r+b") as ring:
+            ring.seek(4224 + 192 + 8)  # glibc's owner: not recoverable
+            ring.write((0x7FFFFFFE).to_bytes(4, "little"))
+        assert stream.write_many([bytes(1000)] * 6, backpressure=toroni.Wait(0.1)) == 6
+        with pytest.raises(toroni.MessagesLost):
+            reader.read()

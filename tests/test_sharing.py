@@ -6,9 +6,11 @@ import gc
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 import toroni
 from messages import is_whole, make_message
 from processes import PATIENCE
-from toroni import Wait, rmp
+from toroni import Overwrite, Wait, rmp
 
 
 def in_child(function: object) -> int:
@@ -191,3 +193,93 @@ threading.excepthook = lambda *_: None
     assert done.returncode == (3 if "3" in ending else 0)
     with rmp.Stream(bus_name) as stream, stream.reader():
         assert [info.pid for info in stream.readers() if info.alive] == [os.getpid()]
+
+
+def test_close_from_many_threads_at_once(bus_name: str) -> None:
+    with rmp.Stream(bus_name) as stream, ThreadPoolExecutor(8) as pool:
+        for _ in range(100):
+            reader = stream.reader()
+            reading = pool.submit(reader.read)
+            for closing in [pool.submit(reader.close) for _ in range(6)]:
+                closing.result(timeout=PATIENCE)
+            with pytest.raises(toroni.Closed):
+                reading.result(timeout=PATIENCE)
+        assert stream.readers() == []
+
+
+def test_close_in_a_signal_handler_ends_the_wait_and_gives_the_slot_back(bus_name: str) -> None:
+    with rmp.Stream(bus_name) as stream:
+        reader = stream.reader()
+        before = signal.signal(signal.SIGUSR1, lambda *_: reader.close())
+        try:
+            started = time.monotonic()
+            threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGUSR1]).start()
+            assert list(reader) == []
+            assert time.monotonic() - started < 0.6
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+        assert stream.readers() == []
+        with pytest.raises(toroni.Closed):
+            _ = reader.position
+
+
+def test_close_in_on_loss(bus_name: str) -> None:
+    with rmp.Stream(bus_name, capacity=64, backpressure=Overwrite()) as stream:
+        reader = stream.reader(on_loss=lambda _: reader.close())
+        stream.write_many([bytes(20)] * 10)
+        with pytest.raises(toroni.Closed):
+            reader.read()
+        assert stream.readers() == []
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_in_on_loss_leaves_the_parents_slot_alone(bus_name: str) -> None:
+    children = []
+
+    def fork(_: toroni.MessagesLost) -> None:
+        children.append(os.fork())
+
+    with rmp.Stream(bus_name, capacity=4096, backpressure=Overwrite()) as stream:
+        reader = stream.reader(on_loss=fork)
+        stream.write_many([bytes(1000)] * 10)
+        message = reader.read(timeout=0.2)
+        if children == [0]:
+            ok = message is None and sorted(info.slot for info in stream.readers()) == [0, 1]
+            os._exit(0 if ok else 1)
+        assert message is None
+        assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+        assert [(info.slot, info.position) for info in stream.readers() if info.alive] == [(0, stream.position)]
+
+
+def test_busy_daemon_threads_do_not_abort_the_interpreter(bus_name: str) -> None:
+    script = f"""
+import threading, time
+from toroni import rmp, Overwrite
+stream = rmp.Stream({bus_name!r}, capacity=4096, backpressure=Overwrite())
+readers = [stream.reader(on_loss="skip") for _ in range(3)]
+def read(reader):
+    while True: reader.read()
+def write():
+    while True: stream.write(b"x" * 500)
+for reader in readers: threading.Thread(target=read, args=[reader], daemon=True).start()
+threading.Thread(target=write, daemon=True).start()
+time.sleep(0.05)
+"""
+    for _ in range(8):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_users_get_can_be_pickled(bus_name: str) -> None:
+    class Mine(rmp.Stream):
+        """Defined where pickle cannot find it: only its name is looked at."""
+
+    with rmp.Stream(bus_name, capacity=4096, backpressure=toroni.Fail()) as stream, stream.reader(label="slow ü"):
+        with pytest.raises(toroni.NoRoom) as no_room:
+            stream.write_many([bytes(1000)] * 5)
+        copy = pickle.loads(pickle.dumps(no_room.value))
+        assert (str(copy), copy.written) == (str(no_room.value), 4)
+        assert [repr(info) for info in copy.readers] == [repr(info) for info in stream.readers()]
+        lost = toroni.MessagesLost(10, None, 0, 10, "label")
+        assert str(pickle.loads(pickle.dumps(lost))) == str(lost)
+    assert Mine(bus_name).__reduce__()[1][0] is Mine

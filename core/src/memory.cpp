@@ -28,15 +28,24 @@ Paths paths_of(const std::string& directory, const std::string& name) {
     if (name.empty() || name.size() > longest || name.find('/') != std::string::npos ||
         name.find('\0') != std::string::npos) {
         throw Error(ErrorCode::invalid_argument, "a bus name has 1 to " + std::to_string(longest) +
-                                                     " bytes and neither a slash nor a NUL; got '" + name + "'");
+                                                     " bytes and neither a slash nor a NUL; got '" + name.substr(0, name.find('\0')) + "'");
     }
     const std::string prefix = directory + "/toroni-" + name;
     return {prefix + "-rb", prefix + "-ri"};
 }
 
+bool is_valid_capacity(std::uint64_t capacity) {
+    return std::has_single_bit(capacity) && capacity >= base::min_capacity && capacity <= base::max_capacity;
+}
+
+// What another process may change between two looks is looked at once.
+template <class Number>
+Number load_once(const Number& shared) {
+    return *static_cast<const volatile Number*>(&shared);
+}
+
 void check_options(const Options& options) {
-    if (options.capacity != 0 && (!std::has_single_bit(options.capacity) || options.capacity < base::min_capacity ||
-                                  options.capacity > base::max_capacity)) {
+    if (options.capacity != 0 && !is_valid_capacity(options.capacity)) {
         throw Error(ErrorCode::invalid_argument, "capacity must be a power of two from " +
                                                      std::to_string(base::min_capacity) + " bytes to 4 GiB; got " +
                                                      std::to_string(options.capacity));
@@ -110,16 +119,16 @@ base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& p
     if (segment.size() < sizeof(base::RingHeader)) refuse(path, "shorter than its header");
     const auto& header = *reinterpret_cast<const base::RingHeader*>(segment.data());
     if (header.initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised");
-    if (!std::has_single_bit(header.capacity) || header.capacity < base::min_capacity ||
-        header.capacity > base::max_capacity) {
-        refuse(path, "its capacity, " + std::to_string(header.capacity) + ", is not a power of two from 64 to 2^32");
+    const std::uint64_t capacity = load_once(header.capacity);
+    if (!is_valid_capacity(capacity)) {
+        refuse(path, "its capacity, " + std::to_string(capacity) + ", is not a power of two from 64 to 2^32");
     }
-    if (segment.size() < sizeof(base::RingHeader) + header.capacity) {
+    if (segment.size() < sizeof(base::RingHeader) + capacity) {
         refuse(path, std::to_string(segment.size()) + " bytes are too short for a capacity of " +
-                         std::to_string(header.capacity));
+                         std::to_string(capacity));
     }
     if (!os::looks_like_robust_mutex(header.writer_mutex)) refuse(path, "its writer mutex is not a robust mutex");
-    auto* identity = find_extension(segment, base::ring_extension_offset(header.capacity), sizeof(base::RingExtension),
+    auto* identity = find_extension(segment, base::ring_extension_offset(capacity), sizeof(base::RingExtension),
                                     base::ring_magic);
     if (identity != nullptr) {
         const auto& extension = *reinterpret_cast<const base::RingExtension*>(identity);
@@ -135,17 +144,18 @@ base::ExtensionIdentity* check_reader_info(const Segment& segment, const std::st
     if (segment.size() < sizeof(base::ReaderInfoHeader)) refuse(path, "shorter than its header");
     const auto& header = *reinterpret_cast<const base::ReaderInfoHeader*>(segment.data());
     if (header.slots_initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised");
-    if (header.max_readers == 0) refuse(path, "it has no reader slots");
-    if (header.max_readers > base::max_readers_limit) {
-        refuse(path, "it has " + std::to_string(header.max_readers) + " reader slots, more than " +
+    const std::uint16_t readers = load_once(header.max_readers);
+    if (readers == 0) refuse(path, "it has no reader slots");
+    if (readers > base::max_readers_limit) {
+        refuse(path, "it has " + std::to_string(readers) + " reader slots, more than " +
                          std::to_string(base::max_readers_limit));
     }
-    if (segment.size() < sizeof(base::ReaderInfoHeader) + header.max_readers * sizeof(base::ReaderSlot)) {
-        refuse(path, std::to_string(segment.size()) + " bytes are too short for " + std::to_string(header.max_readers) +
+    if (segment.size() < sizeof(base::ReaderInfoHeader) + readers * sizeof(base::ReaderSlot)) {
+        refuse(path, std::to_string(segment.size()) + " bytes are too short for " + std::to_string(readers) +
                          " reader slots");
     }
-    return find_extension(segment, base::reader_info_extension_offset(header.max_readers),
-                          base::reader_info_extension_size(header.max_readers), base::reader_info_magic);
+    return find_extension(segment, base::reader_info_extension_offset(readers),
+                          base::reader_info_extension_size(readers), base::reader_info_magic);
 }
 
 // Two containers that share /dev/shm but not their PID namespace can both have a thread 1: the death of one
@@ -172,21 +182,50 @@ void check_same(const std::string& path, const char* what, Number has, Number as
                                              std::to_string(asked) + "; open it without asking for one, or remove it");
 }
 
-Segment open_or_make_reader_info(const Options& options, const std::string& path, Access access, bool& is_new) {
+// -ri, mapped with the rights that the role needs. If we made it, `maker` holds its lock, since before it had a
+// name: nobody else touches the bus until -rb is there too.
+struct OpenedInfo {
+    Segment segment;
+    std::optional<Segment> maker;
+};
+
+OpenedInfo open_or_make_reader_info(const Options& options, const std::string& path, Access access) {
     while (true) {
-        if (auto existing = Segment::open(path, access)) return std::move(*existing);
+        if (auto existing = Segment::open(path, access)) return {std::move(*existing), std::nullopt};
         Segment made = make_reader_info(options);
-        is_new = made.link(path);
-        if (is_new && access == Access::read_write) return made;
-    }  // opened again: by somebody else's making, or with fewer rights than the making took
+        if (!made.try_flock() || !made.link(path)) continue;  // somebody else was first
+        if (auto reopened = Segment::open(path, access)) return {std::move(*reopened), std::move(made)};
+    }
 }
 
-// Under -ri's lock: nobody else makes, replaces or removes -rb. The lock ends with the descriptor.
+// The lock of a -ri that somebody else made, unless it is being made or removed.
+void lock_existing(const Segment& info, const Paths& paths, const std::string& name) {
+    if (!info.try_flock()) {
+        throw Error(ErrorCode::not_ready, "another process is making or removing the bus '" + name + "'");
+    }
+    if (!info.is_at(paths.reader_info)) {
+        throw Error(ErrorCode::not_ready, "another process has just removed the bus '" + name + "'");
+    }
+}
+
+bool remove_file(const std::string& path) {
+    if (unlink(path.c_str()) == 0) return true;
+    if (errno == ENOENT) return false;
+    os::fail("remove " + path);
+}
+
+// Under -ri's lock: nobody else makes, replaces or removes -rb. A ring is made for a -ri of our own making only:
+// another one that has none was left by a maker or a remover that died, and readers of the removed ring may still
+// hold slots in it, which must not count for the new one. It goes, and the bus is made from the beginning.
 Segment make_or_replace_ring(const Options& options, const Paths& paths, Access access,
-                             const base::ExtensionIdentity* info) {
+                             const base::ExtensionIdentity* info, bool info_is_new) {
     if (auto existing = Segment::open(paths.ring, access)) {
         if (same_bus(check_ring(*existing, paths.ring), info)) return std::move(*existing);
-        if (unlink(paths.ring.c_str()) != 0 && errno != ENOENT) os::fail("remove the stale " + paths.ring);
+        remove_file(paths.ring);
+    }
+    if (!info_is_new && info != nullptr) {
+        remove_file(paths.reader_info);
+        throw Error(ErrorCode::not_ready, paths.reader_info + " was left without its ring, and has been removed");
     }
     Segment made = make_ring(options, info == nullptr ? os::random_id() : info->bus_id);
     if (made.link(paths.ring)) {
@@ -204,26 +243,21 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
     const Access ring_access = options.role == Role::reader ? Access::read_only : Access::read_write;
     const Access info_access = options.role == Role::writer ? Access::read_only : Access::read_write;
 
-    bool is_new = false;
-    Segment info = open_or_make_reader_info(options, paths.reader_info, info_access, is_new);
+    auto [info, maker] = open_or_make_reader_info(options, paths.reader_info, info_access);
     const auto* info_identity = check_reader_info(info, paths.reader_info);
     check_namespace(info_identity, paths.reader_info);
 
     std::optional<Segment> ring = Segment::open(paths.ring, ring_access);
-    if (!ring || !same_bus(check_ring(*ring, paths.ring), info_identity)) {
-        if (!info.try_flock()) {
-            throw Error(ErrorCode::not_ready, "another process is making or removing the bus '" + options.name + "'");
-        }
-        if (!info.is_at(paths.reader_info)) {
-            throw Error(ErrorCode::not_ready, "another process has just removed the bus '" + options.name + "'");
-        }
+    if (maker || !ring || !same_bus(check_ring(*ring, paths.ring), info_identity)) {
+        if (!maker) lock_existing(info, paths, options.name);
         try {
-            ring = make_or_replace_ring(options, paths, ring_access, info_identity);
+            ring = make_or_replace_ring(options, paths, ring_access, info_identity, maker.has_value());
         } catch (const Error&) {
-            if (is_new) unlink(paths.reader_info.c_str());  // nothing half made stays; who has it open starts over
+            if (maker) unlink(paths.reader_info.c_str());  // nothing half made stays; who has it open starts over
             throw;
         }
         info.unlock_flock();
+        maker.reset();
     }
     check_namespace(check_ring(*ring, paths.ring), paths.ring);
 
@@ -238,35 +272,29 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
 
 bool Memory::remove(const std::string& name, const std::string& directory) {
     const Paths paths = paths_of(directory, name);
-    const auto unlink_path = [](const std::string& path) {
-        if (unlink(path.c_str()) == 0) return true;
-        if (errno == ENOENT) return false;
-        os::fail("remove " + path);
-    };
     std::optional<Segment> info;
+    bool is_empty = false;  // a file that cannot be mapped, but removed
     try {
         info = Segment::open(paths.reader_info, Access::read_only);
     } catch (const Error& error) {
-        if (error.code() != ErrorCode::not_ready) throw;  // an empty file cannot be mapped, but removed
+        is_empty = error.code() == ErrorCode::not_ready;
+        if (!is_empty) throw;
     }
-    if (info) {
-        if (!info->try_flock() || !info->is_at(paths.reader_info)) {
-            throw Error(ErrorCode::not_ready, "another process is making or removing the bus '" + name + "'");
-        }
-    }
-    const bool ring_was_there = unlink_path(paths.ring);  // -rb first: without it, the next opener remakes it
-    return unlink_path(paths.reader_info) || ring_was_there;
+    if (info) lock_existing(*info, paths, name);
+    const bool ring_was_there = remove_file(paths.ring);  // -rb first: a -ri without it is known to be dead
+    // Without a lock no -ri is removed that somebody may just have made.
+    const bool info_was_there = (info || is_empty) && remove_file(paths.reader_info);
+    return ring_was_there || info_was_there;
 }
 
 Memory::Memory(Segment ring, Segment reader_info, Role role)
     : ring_segment_(std::move(ring)), info_segment_(std::move(reader_info)), role_(role) {
     ring_ = reinterpret_cast<base::RingHeader*>(ring_segment_.data());
-    capacity_ = ring_->capacity;
+    capacity_ = load_once(ring_->capacity);
     info_ = reinterpret_cast<base::ReaderInfoHeader*>(info_segment_.data());
-    max_readers_ = info_->max_readers;
+    max_readers_ = load_once(info_->max_readers);
     // The bytes may have changed since they were checked: check the copies that are kept.
-    if (!std::has_single_bit(capacity_) || capacity_ < base::min_capacity || capacity_ > base::max_capacity ||
-        ring_segment_.size() < sizeof *ring_ + capacity_ || max_readers_ == 0 ||
+    if (!is_valid_capacity(capacity_) || ring_segment_.size() < sizeof *ring_ + capacity_ || max_readers_ == 0 ||
         max_readers_ > base::max_readers_limit ||
         info_segment_.size() < sizeof *info_ + max_readers_ * sizeof(base::ReaderSlot)) {
         throw Error(ErrorCode::damaged, "the headers of a segment changed while it was opened");

@@ -16,9 +16,10 @@ namespace {
 
 // A position that is lost already is taken: the first read says what was missed.
 Position check_start(const Memory& memory, Position position) {
+    const Position free_pos = memory.ring().free_pos.load(std::memory_order_acquire);
     std::uint64_t budget = memory.capacity();
-    if (leads_to_end(memory, position, budget)) return position;
-    if (base::is_lost(position, memory.horizon(), memory.capacity())) return position;
+    if (position <= free_pos && leads_to_end(memory, position, budget)) return position;
+    if (position <= free_pos && base::is_lost(position, memory.horizon(), memory.capacity())) return position;
     throw base::Error(base::ErrorCode::invalid_argument,
                       "no message starts at position " + std::to_string(position) + "; the stream ends at " +
                           std::to_string(memory.ring().free_pos.load(std::memory_order_acquire)));
@@ -28,17 +29,25 @@ Position check_start(const Memory& memory, Position position) {
 
 Reader::Reader(std::shared_ptr<Memory> memory, Start start, std::string label)
     : memory_(std::move(memory)), label_(std::move(label)), slot_(std::make_unique<Slot>(memory_, label_)) {
-    switch (start.kind) {
-        case StartKind::now: position_ = memory_->ring().free_pos.load(std::memory_order_acquire); break;
-        case StartKind::oldest: position_ = find_oldest(*memory_); break;
-        case StartKind::position: position_ = check_start(*memory_, start.position); break;
+    if (start.kind == StartKind::position) {
+        activate(check_start(*memory_, start.position), false);
+        find_count_base();
+    } else if (start.kind == StartKind::now || !start_at_oldest()) {
+        activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
+        find_count();
     }
-    activate(position_, start.kind == StartKind::now);
-    if (start.kind == StartKind::now) find_count();
-    else find_count_base();
-    if (start.kind == StartKind::oldest) starts_left_ = 3;  // it may have been overtaken before the slot counted
-    while ((is_overtaken() || !count_base_) && memory_->ring_extension() != nullptr && start_again()) {
+}
+
+// It may be overtaken before its slot counts: then again, each time further from what is overwritten next. False
+// if that was in vain. From the end of the constructor on, what is missed is told.
+bool Reader::start_at_oldest() {
+    const std::uint64_t capacity = memory_->capacity();
+    for (const std::uint64_t margin : {std::uint64_t{0}, capacity / 8, capacity / 2}) {
+        activate(find_oldest(*memory_, margin), false);
+        find_count_base();
+        if (!is_overtaken() && (count_base_ || memory_->ring_extension() == nullptr)) return true;
     }
+    return false;
 }
 
 // Writers do not wait for a reader that they have overtaken, and remember so: after a loss, too, they are told
@@ -119,7 +128,6 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
 bool Reader::commit() {
     base::fence::acquire();  // every body was copied before the claim: pairs with Writer::claim
     if (is_overtaken()) return false;
-    starts_left_ = 0;
     messages_ += frames_.size();
     for (const Frame& frame : frames_) bytes_ += frame.length;
     frames_.clear();
@@ -210,23 +218,8 @@ std::optional<std::uint64_t> Reader::find_count() noexcept {
     return std::nullopt;
 }
 
-bool Reader::start_again() {
-    // Each time further from what is overwritten next; the last time at the stream end, which writers that
-    // wait cannot overtake.
-    switch (starts_left_) {
-        case 3: activate(find_oldest(*memory_, memory_->capacity() / 8), false); break;
-        case 2: activate(find_oldest(*memory_, memory_->capacity() / 2), false); break;
-        case 1: activate(memory_->ring().free_pos.load(std::memory_order_acquire), true); break;
-        default: return false;
-    }
-    if (--starts_left_ == 0) find_count();
-    else find_count_base();
-    return true;
-}
-
-std::optional<Loss> Reader::resume(ReadStatus cause) {
+Loss Reader::resume(ReadStatus cause) {
     frames_.clear();
-    if (cause == ReadStatus::lost && start_again()) return std::nullopt;
     Loss loss{cause, position_, position_, 0, std::nullopt};
     if (cause == ReadStatus::restarted) {
         count_base_.reset();

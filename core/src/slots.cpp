@@ -147,6 +147,7 @@ void Slot::give_back() {
 }
 
 Position Slot::activate(Position position, bool starts_now) {
+    if (is_inherited()) return position;
     constexpr int tries = 8;  // each fails only if somebody published meanwhile; a writer that scans looks again
     for (int i = 0; i < tries; ++i) {
         shared_.position.store(position, std::memory_order_release);
@@ -219,12 +220,14 @@ void Slot::narrow_active_range() noexcept {
 }
 
 void Slot::set_waiting() noexcept {
+    if (is_inherited()) return;
     if (auto* extension = memory_->info_extension()) {
         extension->waiting[index_ / 64].fetch_or(std::uint64_t{1} << (index_ % 64), std::memory_order_seq_cst);
     }
 }
 
 void Slot::clear_waiting() noexcept {
+    if (is_inherited()) return;
     if (auto* extension = memory_->info_extension()) {
         extension->waiting[index_ / 64].fetch_and(~(std::uint64_t{1} << (index_ % 64)), std::memory_order_relaxed);
     }
@@ -238,7 +241,7 @@ bool Slot::writer_seems_to_wait() const noexcept {
 void Slot::announce_room() noexcept {
     base::fence::seq_cst();  // pairs with the fence in Room::sequence
     auto* extension = memory_->info_extension();
-    if (extension == nullptr || !writer_seems_to_wait()) return;
+    if (extension == nullptr || is_inherited() || !writer_seems_to_wait()) return;
     extension->space_seq.fetch_add(1, std::memory_order_release);
     os::futex_wake(extension->space_seq);
 }

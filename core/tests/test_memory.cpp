@@ -165,12 +165,26 @@ TEST(another_pid_namespace_is_refused) {
 
 TEST(a_maker_that_died_between_the_segments_and_a_stale_ring_are_mended) {
     TemporaryBus bus;
-    const auto first = bus_id(*bus.open());
-    std::filesystem::remove(bus.path("rb"));
-    CHECK_EQUAL(bus_id(*bus.open()), first);  // -ri's id goes on
+    const auto old = bus.open();
+    std::filesystem::remove(bus.path("rb"));  // a remover was killed between the two
+    CHECK_THROWS(bus.open(), ErrorCode::not_ready);
+    const auto next = bus.open();  // nothing is shared with those who still have the old one
+    CHECK(bus_id(*next) != bus_id(*old));
+    CHECK(next->info_extension()->identity.bus_id != bus_id(*old));
     std::filesystem::remove(bus.path("ri"));  // now -rb is of another bus than the -ri to come
     const auto memory = bus.open();
-    CHECK(bus_id(*memory) != first);
+    CHECK(bus_id(*memory) != bus_id(*next));
+    std::filesystem::rename(bus.path("rb"), bus.path("rb-other"));
+    std::filesystem::remove(bus.path("ri"));
+    bus.open();
+    std::filesystem::rename(bus.path("rb-other"), bus.path("rb"));  // and one of another than the -ri that is there
+    CHECK_THROWS(bus.open(), ErrorCode::not_ready);
+    bus.open();
+}
+
+TEST(both_segments_always_carry_one_id) {
+    TemporaryBus bus;
+    const auto memory = bus.open();
     CHECK_EQUAL(memory->info_extension()->identity.bus_id, bus_id(*memory));
     CHECK_EQUAL(bus_id(*bus.open()), bus_id(*memory));
 }

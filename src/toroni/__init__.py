@@ -10,7 +10,6 @@ from toroni._backpressure import Backpressure, Drop, Fail, Overwrite, Wait
 from toroni._errors import (
     BusDamaged,
     BusMismatch,
-    BusNotFound,
     BusNotReady,
     Closed,
     InUse,
@@ -32,7 +31,6 @@ __all__ = [
     "Backpressure",
     "BusDamaged",
     "BusMismatch",
-    "BusNotFound",
     "BusNotReady",
     "Closed",
     "Drop",

@@ -7,7 +7,6 @@
     │   └── MessageTooLarge              the message does not fit the ring
     ├── Closed (ValueError)              used after close()
     ├── InUse (RuntimeError)             used again by the same thread, from a signal handler
-    ├── BusNotFound (FileNotFoundError)  there is no such bus
     ├── BusNotReady                      being made or removed by somebody for too long
     ├── BusDamaged                       the bytes found are not those of a bus
     ├── BusMismatch                      other sizes, another version, another PID namespace
@@ -52,10 +51,6 @@ class InUse(ToroniError, RuntimeError):
     """A reader was used by code that interrupted a read of it in the same thread."""
 
 
-class BusNotFound(ToroniError, FileNotFoundError):
-    """There is no bus of that name."""
-
-
 class BusNotReady(ToroniError):
     """Another process has been making or removing the bus for too long; it may be stopped."""
 
@@ -93,9 +88,13 @@ class NoRoom(ToroniError):
     """
 
     def __init__(self, message: str, readers: Sequence[_core.ReaderInfo], written: int) -> None:
-        super().__init__(message)
+        super().__init__(message, readers, written)
+        self.message = message
         self.readers = list(readers)
         self.written = written
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class WriterStalled(ToroniError):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from toroni import _core
@@ -26,14 +27,13 @@ from toroni._errors import BusNotReady, InvalidArgument, MessagesLost
 from toroni._sizes import parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
-    Start = Literal["now", "oldest"] | int
-    OnLoss = Literal["raise", "skip"] | Callable[[MessagesLost], object]
-    Role = Literal["both", "reader", "writer"]
+Start = Literal["now", "oldest"] | int
+OnLoss = Literal["raise", "skip"] | Callable[[MessagesLost], object]
+Role = Literal["both", "reader", "writer"]
 
 __all__ = ["Reader", "ReaderInfo", "Statistics", "Stream", "unlink"]
 
@@ -122,9 +122,9 @@ class Stream(_core.Stream):
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Callable[..., Stream], tuple[str, dict[str, object]]]:
+    def __reduce__(self) -> tuple[Callable[..., Stream], tuple[type[Stream], str, dict[str, object]]]:
         """Pickles as its name and options: the other process opens it by itself."""
-        return _reopen, (self.name, self._options)
+        return _reopen, (type(self), self.name, self._options)
 
     def __repr__(self) -> str:
         return f"<toroni.rmp.Stream {self.name!r}{', closed' if self.closed else ''}>"
@@ -195,5 +195,5 @@ def _patiently(attempt: Callable[[], _Result]) -> _Result:
             time.sleep(0.002)
 
 
-def _reopen(name: str, options: dict[str, object]) -> Stream:
-    return Stream(name, **options)  # type: ignore[arg-type]
+def _reopen(kind: type[Stream], name: str, options: dict[str, object]) -> Stream:
+    return kind(name, **options)  # type: ignore[arg-type]

@@ -9,7 +9,6 @@ namespace toroni::base {
 
 enum class ErrorCode {
     invalid_argument,   // the caller's mistake
-    not_found,          // no such bus
     permission_denied,  // the files exist, but not for us
     no_space,           // shared memory is full
     not_ready,          // being made or removed by somebody right now: try again

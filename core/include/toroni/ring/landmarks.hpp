@@ -54,6 +54,6 @@ private:
 
 // The oldest position from which every frame can still be read, and that is at least `margin` bytes away from
 // being overwritten. The stream end if there is none.
-[[nodiscard]] base::Position find_oldest(const Memory& memory, std::uint64_t margin = 0);
+base::Position find_oldest(const Memory& memory, std::uint64_t margin = 0);
 
 }  // namespace toroni::ring

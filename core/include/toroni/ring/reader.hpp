@@ -67,10 +67,8 @@ public:
     // stands where it stood, and the copies are to be thrown away: call resume().
     [[nodiscard]] bool commit();
 
-    // After lost, restarted or damaged (or a commit that failed): goes on at the stream end. Nothing is lost
-    // where a reader that starts with the oldest message was overtaken before it had read any: it starts again
-    // with what is the oldest now.
-    std::optional<Loss> resume(ReadStatus cause);
+    // After lost, restarted or damaged (or a commit that failed): goes on at the stream end.
+    Loss resume(ReadStatus cause);
 
     // Where the next frame is looked for.
     [[nodiscard]] base::Position position() const noexcept { return position_; }
@@ -93,7 +91,7 @@ public:
 private:
     [[nodiscard]] ReadStatus walk(std::size_t max_frames, std::uint64_t max_bytes);
     void activate(base::Position position, bool starts_now);
-    [[nodiscard]] bool start_again();
+    [[nodiscard]] bool start_at_oldest();
     void advance(base::Position to);
     void make_room(base::Position free_pos) noexcept;
     [[nodiscard]] base::Position believed_claim() const noexcept;
@@ -112,7 +110,6 @@ private:
     std::vector<Frame> frames_;
 
     std::optional<base::Position> stale_claim_;  // a claim that was left over from before a restart
-    int starts_left_ = 0;                        // how often a reader from "oldest" may still start again
     std::uint64_t messages_ = 0;                 // read so far
     std::uint64_t bytes_ = 0;
     struct CountBase {  // of the stream's messages when this reader had read none

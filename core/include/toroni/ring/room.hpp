@@ -36,12 +36,18 @@ public:
         return os::is_held(word) && !is_this_thread(word);
     }
 
-    // Takes the turn, within `timeout`. False if somebody else keeps it.
+    // Takes the turn, within `timeout`. False if somebody else keeps it. A damaged mutex gives no turns: on without.
     [[nodiscard]] bool enter(os::Nanoseconds timeout) noexcept {
         if (extension_ == nullptr || entered_) return true;
         if (is_this_thread(os::load_lock_word(extension_->room_mutex))) return true;
-        entered_ = os::is_acquired(os::try_lock_for(extension_->room_mutex, timeout));
-        return entered_;
+        const os::LockResult result = os::try_lock_for(extension_->room_mutex, timeout);
+        entered_ = os::is_acquired(result);
+        return entered_ || result == os::LockResult::unusable;
+    }
+
+    // Who has the turn: a thread id, 0 for nobody.
+    [[nodiscard]] std::uint32_t holder() const noexcept {
+        return extension_ == nullptr ? 0 : os::owner_of(os::load_lock_word(extension_->room_mutex));
     }
 
     void leave() noexcept {

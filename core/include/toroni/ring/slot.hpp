@@ -13,6 +13,7 @@
 
 namespace toroni::ring {
 
+// In a forked child all that writes does nothing: the slot is the parent's.
 class Slot {
 public:
     // Takes a free slot, or that of a dead reader. Throws slots_exhausted, naming the holders.
@@ -31,7 +32,9 @@ public:
     void settle() const noexcept;
 
     // release: pairs with the writers' scan, room_end_of.
-    void publish(base::Position position) noexcept { shared_.position.store(position, std::memory_order_release); }
+    void publish(base::Position position) noexcept {
+        if (!is_inherited()) shared_.position.store(position, std::memory_order_release);
+    }
 
     // Whether the lock word still names our keeper: not so after a foreign re-initialisation.
     [[nodiscard]] bool is_held() const noexcept { return !given_back_ && keeper_->holds(index_); }

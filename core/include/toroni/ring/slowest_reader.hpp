@@ -31,23 +31,26 @@ private:
     }
 
     void scan(const Memory& memory, base::Position free_pos) noexcept {
-        activation_seq_ = load_activations(memory);  // before the slots: a later activation makes us look again
+        known_ = false;  // whatever a fork in the middle copies, it scans again
+        const std::uint64_t activations = load_activations(memory);  // before the slots: a later one makes us look again
         const base::Position horizon = base::later(memory.horizon(), free_pos);
         // Whoever is activated after this scan starts at free_pos or later, or raises activation_seq; where
         // foreign readers may come, who do not raise it, their stricter bound holds.
-        room_end_ = free_pos + memory.capacity() - (memory.is_foreign() ? 1 : 0);
-        saw_foreign_ = false;
-        known_ = memory.info_extension() != nullptr;  // without activation_seq nothing can be remembered
+        base::Position room_end = free_pos + memory.capacity() - (memory.is_foreign() ? 1 : 0);
+        bool known = memory.info_extension() != nullptr;  // without activation_seq nothing can be remembered
+        bool saw_foreign = false;
         for (std::uint32_t i = 0; i < memory.max_readers(); ++i) {
+            if (!counts_for_backpressure(memory, i)) continue;
             const auto end = room_end_of(memory, i, free_pos, horizon);
-            if (!end) {
-                // A live reader that seems overtaken may have a better position, which it is about to publish.
-                if (counts_for_backpressure(memory, i)) known_ = false;
-                continue;
-            }
-            room_end_ = base::earlier(room_end_, *end);
-            saw_foreign_ = saw_foreign_ || !is_ours(memory, i);
+            // A live reader that seems overtaken may have a better position, which it is about to publish.
+            if (!end) known = false;
+            else room_end = base::earlier(room_end, *end);
+            saw_foreign = saw_foreign || !is_ours(memory, i);
         }
+        activation_seq_ = activations;
+        room_end_ = room_end;
+        saw_foreign_ = saw_foreign;
+        known_ = known;
     }
 
     bool known_ = false;

@@ -82,6 +82,15 @@ public:
 
     // Who is in the way of a message of `length` bytes.
     [[nodiscard]] std::vector<ReaderStatus> readers_in_the_way(std::uint64_t length) const;
+    // What changes as long as the holder of the writer mutex goes on: its thread id, and where the stream is.
+    struct Progress {
+        std::uint32_t holder;
+        base::Position claimed_or_free;
+        bool operator==(const Progress&) const = default;
+    };
+    [[nodiscard]] Progress progress() const noexcept {
+        return {os::owner_of(os::load_lock_word(memory_->ring().writer_mutex)), memory_->horizon()};
+    }
     // The process that holds the writer mutex, 0 if none does.
     [[nodiscard]] std::int32_t lock_holder() const;
 
