@@ -304,7 +304,10 @@ def test_a_restart_by_others_ends_no_timeout(bus_name: str, on_loss: Any) -> Non
 
 
 def test_history_that_is_overtaken_before_the_first_read_is_a_loss(bus_name: str) -> None:
-    with rmp.Stream(bus_name, capacity=4096, backpressure=Overwrite()) as stream, stream.reader(start="oldest") as reader:
+    with (
+        rmp.Stream(bus_name, capacity=4096, backpressure=Overwrite()) as stream,
+        stream.reader(start="oldest") as reader,
+    ):
         for number in range(1000):
             stream.write(b"%04d" % number)
         with pytest.raises(toroni.MessagesLost) as lost:

@@ -266,7 +266,9 @@ threading.Thread(target=write, daemon=True).start()
 time.sleep(0.05)
 """
     for _ in range(8):
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")
 
 

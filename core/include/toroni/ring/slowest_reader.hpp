@@ -32,7 +32,8 @@ private:
 
     void scan(const Memory& memory, base::Position free_pos) noexcept {
         known_ = false;  // whatever a fork in the middle copies, it scans again
-        const std::uint64_t activations = load_activations(memory);  // before the slots: a later one makes us look again
+        const std::uint64_t activations =
+            load_activations(memory);  // before the slots: a later one makes us look again
         const base::Position horizon = base::later(memory.horizon(), free_pos);
         // Whoever is activated after this scan starts at free_pos or later, or raises activation_seq; where
         // foreign readers may come, who do not raise it, their stricter bound holds.

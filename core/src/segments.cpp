@@ -1,0 +1,118 @@
+#include "toroni/ring/segments.hpp"
+
+#include <cstring>
+#include <new>
+
+#include "toroni/os/process.hpp"
+#include "toroni/os/robust_mutex.hpp"
+
+namespace toroni::ring {
+
+using base::Error;
+using base::ErrorCode;
+using os::Segment;
+
+namespace {
+
+void initialize(base::ExtensionIdentity& identity, const char* magic, std::uint64_t size, std::uint64_t bus_id) {
+    std::memcpy(identity.magic, magic, sizeof identity.magic);
+    identity.version = base::extension_version;
+    identity.size = static_cast<std::uint32_t>(size);
+    identity.bus_id = bus_id;
+    identity.created_ns = os::realtime_ns();
+    identity.pid_namespace = os::pid_namespace();
+}
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+    throw Error(ErrorCode::damaged, path + " is not a usable Toroni segment: " + why +
+                                        "; if nobody uses it, remove the bus and make it anew");
+}
+
+}  // namespace
+
+// A new file is zero-filled: only what differs from zero is written, and nobody else sees it yet.
+Segment make_ring(const Options& options, std::uint64_t bus_id) {
+    const std::uint64_t capacity = options.capacity != 0 ? options.capacity : default_capacity;
+    Segment segment = Segment::make_unnamed(options.directory, base::ring_size(capacity), options.mode);
+    auto* header = new (segment.data()) base::RingHeader{};
+    header->capacity = capacity;
+    os::initialize_robust_mutex(header->writer_mutex);
+    auto* extension = new (segment.data() + base::ring_extension_offset(capacity)) base::RingExtension{};
+    initialize(extension->identity, base::ring_magic, sizeof *extension, bus_id);
+    extension->notifier = base::NotifierKind::futex;
+    os::initialize_robust_mutex(extension->room_mutex);
+    header->initialized = 1;
+    return segment;
+}
+
+Segment make_reader_info(const Options& options) {
+    const std::uint32_t readers = options.max_readers != 0 ? options.max_readers : default_max_readers;
+    Segment segment = Segment::make_unnamed(options.directory, base::reader_info_size(readers), options.mode);
+    auto* header = new (segment.data()) base::ReaderInfoHeader{};
+    header->max_readers = static_cast<std::uint16_t>(readers);
+    for (std::uint32_t i = 0; i < readers; ++i) {
+        auto* slot = new (segment.data() + sizeof *header + i * sizeof(base::ReaderSlot)) base::ReaderSlot{};
+        os::initialize_robust_mutex(slot->mutex);
+    }
+    auto* extension_at = segment.data() + base::reader_info_extension_offset(readers);
+    auto* extension = new (extension_at) base::ReaderInfoExtension{};
+    initialize(extension->identity, base::reader_info_magic, base::reader_info_extension_size(readers),
+               os::random_id());
+    header->topic_layer_initialized = 1;
+    header->slots_initialized = 1;
+    return segment;
+}
+
+base::ExtensionIdentity* find_extension(const Segment& segment, std::uint64_t offset, std::uint64_t size,
+                                        const char* magic) {
+    if (segment.size() < offset + size) return nullptr;
+    auto* identity = reinterpret_cast<base::ExtensionIdentity*>(segment.data() + offset);
+    const bool known = std::memcmp(identity->magic, magic, sizeof identity->magic) == 0 &&
+                       identity->version == base::extension_version && identity->size == size;
+    return known ? identity : nullptr;
+}
+
+base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& path) {
+    if (segment.size() < sizeof(base::RingHeader)) refuse(path, "shorter than its header");
+    const auto& header = *reinterpret_cast<const base::RingHeader*>(segment.data());
+    if (header.initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised");
+    const std::uint64_t capacity = load_once(header.capacity);
+    if (!is_valid_capacity(capacity)) {
+        refuse(path, "its capacity, " + std::to_string(capacity) + ", is not a power of two from 64 to 2^32");
+    }
+    if (segment.size() < sizeof(base::RingHeader) + capacity) {
+        refuse(path,
+               std::to_string(segment.size()) + " bytes are too short for a capacity of " + std::to_string(capacity));
+    }
+    if (!os::looks_like_robust_mutex(header.writer_mutex)) refuse(path, "its writer mutex is not a robust mutex");
+    auto* identity =
+        find_extension(segment, base::ring_extension_offset(capacity), sizeof(base::RingExtension), base::ring_magic);
+    if (identity != nullptr) {
+        const auto& extension = *reinterpret_cast<const base::RingExtension*>(identity);
+        if (!os::looks_like_robust_mutex(extension.room_mutex)) refuse(path, "its room mutex is not a robust mutex");
+        if (extension.notifier != base::NotifierKind::futex) {
+            throw Error(ErrorCode::incompatible, path + " uses a notifier that this version does not know");
+        }
+    }
+    return identity;
+}
+
+base::ExtensionIdentity* check_reader_info(const Segment& segment, const std::string& path) {
+    if (segment.size() < sizeof(base::ReaderInfoHeader)) refuse(path, "shorter than its header");
+    const auto& header = *reinterpret_cast<const base::ReaderInfoHeader*>(segment.data());
+    if (header.slots_initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised");
+    const std::uint16_t readers = load_once(header.max_readers);
+    if (readers == 0) refuse(path, "it has no reader slots");
+    if (readers > base::max_readers_limit) {
+        refuse(path, "it has " + std::to_string(readers) + " reader slots, more than " +
+                         std::to_string(base::max_readers_limit));
+    }
+    if (segment.size() < sizeof(base::ReaderInfoHeader) + readers * sizeof(base::ReaderSlot)) {
+        refuse(path, std::to_string(segment.size()) + " bytes are too short for " + std::to_string(readers) +
+                         " reader slots");
+    }
+    return find_extension(segment, base::reader_info_extension_offset(readers),
+                          base::reader_info_extension_size(readers), base::reader_info_magic);
+}
+
+}  // namespace toroni::ring
