@@ -7,6 +7,8 @@
 // readers ignore and the next writer takes over.
 #pragma once
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -50,9 +52,15 @@ public:
         return extension_ == nullptr ? 0 : os::owner_of(os::load_lock_word(extension_->room_mutex));
     }
 
+    // Gives the turn back, and lets those who queue take it before we could want it again: a woken thread needs
+    // longer to come than we to write the next message.
     void leave() noexcept {
-        if (entered_) os::unlock(extension_->room_mutex);
+        if (!entered_) return;
+        const bool somebody_queues = (os::load_lock_word(extension_->room_mutex) & FUTEX_WAITERS) != 0;
+        os::unlock(extension_->room_mutex);
         entered_ = false;
+        constexpr int looks = 100;
+        for (int i = 0; somebody_queues && i < looks && holder() == 0; ++i) sched_yield();
     }
 
     // To be read after enter() and before looking for room, then given to sleep().
