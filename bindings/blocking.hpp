@@ -97,7 +97,10 @@ public:
     WriteResult run() {
         WriteResult result;
         while (result.count < request_.messages.size()) {
-            if (request_.may_wait && rule_ == ring::RoomRule::respect && room_.is_others_turn()) queue();
+            if (request_.may_wait && rule_ == ring::RoomRule::respect && room_.is_others_turn() &&
+                room_.holder() != writer_.stalled_turn.load(std::memory_order_relaxed)) {
+                queue();
+            }
             const std::uint32_t sequence = entered_ ? room_.sequence() : 0;
             if (const auto failed = lock()) {
                 result.status = *failed;
@@ -134,10 +137,12 @@ private:
     // move for a second may be stopped: then on without a turn.
     void queue() {
         waiter_.before_wait();
+        writer_.stalled_turn.store(0, std::memory_order_relaxed);
         std::uint32_t holder = room_.holder();
         Deadline stall(longest_copy);
         while (!room_.enter(deadline().remaining(ring::Room::slice))) {
             waiter_.after_wait(true);
+            if (stall.has_passed()) writer_.stalled_turn.store(holder, std::memory_order_relaxed);
             if (deadline().has_passed() || stall.has_passed()) return;
             if (room_.holder() != std::exchange(holder, room_.holder())) stall = Deadline(longest_copy);
         }

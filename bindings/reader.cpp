@@ -89,6 +89,8 @@ template <class Take>
 bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& take) {
     if (!lock_.acquire(deadline)) return false;
     Use use(*this);
+    open_reader();
+    if (untold_loss_) tell_loss();
     for (int losses = 0; losses == 0 || !deadline.has_passed();) {
         ring::Reader& reader = open_reader();  // again after each callback, which may have closed it or forked
         const auto status = reader.begin(most, most_bytes_a_run);
@@ -117,15 +119,21 @@ bool Reader::fetch(std::size_t most, const blocking::Deadline& deadline, Take&& 
 }
 
 void Reader::report_loss(ring::ReadStatus cause) {
-    const ring::Loss loss = reader_->resume(cause);
-    lost_bytes_ += loss.bytes;
-    if (lost_messages_ && loss.messages) *lost_messages_ += *loss.messages;
+    check_signals();  // here nothing has moved yet: if a handler raises, the loss is found again
+    untold_loss_ = reader_->resume(cause);
+    lost_bytes_ += untold_loss_->bytes;
+    if (lost_messages_ && untold_loss_->messages) *lost_messages_ += *untold_loss_->messages;
     else lost_messages_.reset();
+    tell_loss();
+}
+
+void Reader::tell_loss() {
     const bool by_text = nb::isinstance<nb::str>(on_loss_);
     const bool skip = by_text && nb::cast<std::string>(on_loss_) == "skip";
-    check_signals();
+    // A signal handler may raise in the middle of this line: then the next read tells the loss.
+    const nb::object exception = skip ? nb::none() : make_loss(*untold_loss_, label_);
+    untold_loss_.reset();
     if (skip) return;
-    const nb::object exception = make_loss(loss, label_);
     if (by_text) raise(exception);
     on_loss_(exception);
 }

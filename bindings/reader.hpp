@@ -43,6 +43,7 @@ private:
     void copy_all(std::vector<nb::object>& bodies) const;
     // Tells of a loss as on_loss says; returns if reading goes on.
     void report_loss(ring::ReadStatus cause);
+    void tell_loss();
     ring::Reader& open_reader();
 
     // Inside a method: releases the lock at its end, and finishes a close() that came from a signal handler or
@@ -64,6 +65,7 @@ private:
     std::unique_ptr<ring::Reader> reader_;
     UseLock lock_;
     std::atomic<bool> closing_{false};
+    std::optional<ring::Loss> untold_loss_;
     std::uint64_t lost_bytes_ = 0;
     std::optional<std::uint64_t> lost_messages_ = 0;
     std::optional<base::Position> last_position_;

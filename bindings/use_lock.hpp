@@ -58,6 +58,7 @@ public:
             while (!mutex_->try_lock_for(deadline.remaining(blocking::signal_slice))) {
                 released.take();
                 check_signals();
+                forget_parent();  // a handler may have forked
                 if (deadline.has_passed()) return false;
                 released.give();
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 import pytest
 
@@ -285,3 +287,60 @@ def test_what_users_get_can_be_pickled(bus_name: str) -> None:
         lost = toroni.MessagesLost(10, None, 0, 10, "label")
         assert str(pickle.loads(pickle.dumps(lost))) == str(lost)
     assert Mine(bus_name).__reduce__()[1][0] is Mine
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_forks_while_another_thread_makes_readers_and_buses(bus_name: str) -> None:
+    """The child never waits for a lock that a thread held which does not exist there, nor keeps one."""
+    stop = threading.Event()
+    with rmp.Stream(bus_name) as stream:
+
+        def make() -> None:
+            while not stop.is_set():
+                stream.reader().close()
+                rmp.Stream(bus_name + "-other", capacity="64 KiB").close()
+                rmp.unlink(bus_name + "-other")
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        try:
+            for _ in range(40):
+                assert in_child(lambda: stream.reader().close()) == 0
+        finally:
+            stop.set()
+            thread.join()
+    assert rmp.unlink(bus_name + "-other") is False
+
+
+def test_a_handler_that_raises_does_not_swallow_a_loss(bus_name: str) -> None:
+    class Alarm(Exception):
+        """Raised by the handler."""
+
+    def handler(_: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_name == "drain":
+                raise Alarm
+            frame = frame.f_back
+
+    told: list[toroni.MessagesLost] = []
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with rmp.Stream(bus_name, capacity=256, backpressure=Overwrite()) as stream:
+            reader = stream.reader(on_loss=told.append)
+
+            def drain() -> None:
+                signal.setitimer(signal.ITIMER_REAL, 2e-5)
+                while reader.read(timeout=0) is not None:
+                    pass
+
+            for _ in range(3000):
+                stream.write_many([bytes(50)] * 6)
+                with contextlib.suppress(Alarm):
+                    drain()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            reader.read(timeout=0)
+            assert sum(loss.bytes for loss in told) == reader.lost == stream.position
+            assert sum(loss.messages or 0 for loss in told) == 6 * 3000
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

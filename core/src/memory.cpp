@@ -72,19 +72,48 @@ void check_same(const std::string& path, const char* what, Number has, Number as
                                              std::to_string(asked) + "; open it without asking for one, or remove it");
 }
 
-// -ri, mapped with the rights that the role needs. If we made it, `maker` holds its lock, since before it had a
-// name: nobody else touches the bus until -rb is there too.
+// Holds a segment's lock, and gives it back explicitly: a child that was forked meanwhile has the descriptor too,
+// and closing ours would not end the lock.
+class FileLock {
+public:
+    FileLock() = default;
+    explicit FileLock(const Segment& segment) noexcept : segment_(&segment) {}
+    FileLock(const FileLock&) = delete;
+    FileLock& operator=(const FileLock&) = delete;
+    ~FileLock() { unlock(); }
+    void unlock() noexcept {
+        if (segment_ != nullptr) segment_->unlock_flock();
+        segment_ = nullptr;
+    }
+    void hold(const Segment& segment) noexcept { segment_ = &segment; }
+    void release() noexcept { segment_ = nullptr; }
+
+private:
+    const Segment* segment_ = nullptr;
+};
+
+// -ri, mapped with the rights that the role needs.
 struct OpenedInfo {
     Segment segment;
-    std::optional<Segment> maker;
+    bool is_new = false;           // we made it, and hold its lock since before it had a name
+    std::optional<Segment> maker;  // who holds that lock, if it is not `segment`
 };
 
 OpenedInfo open_or_make_reader_info(const Options& options, const std::string& path, Access access) {
     while (true) {
-        if (auto existing = Segment::open(path, access)) return {std::move(*existing), std::nullopt};
+        if (auto existing = Segment::open(path, access)) return {std::move(*existing), false, std::nullopt};
         Segment made = make_reader_info(options);
         if (!made.try_flock() || !made.link(path)) continue;  // somebody else was first
-        if (auto reopened = Segment::open(path, access)) return {std::move(*reopened), std::move(made)};
+        if (access == Access::read_write) return {std::move(made), true, std::nullopt};
+        FileLock lock(made);
+        try {
+            auto reopened = Segment::open(path, access);
+            lock.release();
+            return {std::move(reopened.value()), true, std::move(made)};
+        } catch (...) {
+            unlink(path.c_str());
+            throw;
+        }
     }
 }
 
@@ -133,27 +162,33 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
     const Access ring_access = options.role == Role::reader ? Access::read_only : Access::read_write;
     const Access info_access = options.role == Role::writer ? Access::read_only : Access::read_write;
 
-    auto [info, maker] = open_or_make_reader_info(options, paths.reader_info, info_access);
+    OpenedInfo opened = open_or_make_reader_info(options, paths.reader_info, info_access);
+    Segment& info = opened.segment;
+    FileLock lock;
+    if (opened.is_new) lock.hold(opened.maker ? *opened.maker : info);
     const auto* info_identity = check_reader_info(info, paths.reader_info);
     check_namespace(info_identity, paths.reader_info);
 
-    std::optional<Segment> ring = Segment::open(paths.ring, ring_access);
-    if (maker || !ring || !same_bus(check_ring(*ring, paths.ring), info_identity)) {
-        if (!maker) lock_existing(info, paths, options.name);
-        try {
-            ring = make_or_replace_ring(options, paths, ring_access, info_identity, maker.has_value());
-        } catch (const Error&) {
-            if (maker) unlink(paths.reader_info.c_str());  // nothing half made stays; who has it open starts over
-            throw;
+    std::optional<Segment> ring;
+    try {
+        ring = Segment::open(paths.ring, ring_access);
+        if (opened.is_new || !ring || !same_bus(check_ring(*ring, paths.ring), info_identity)) {
+            if (!opened.is_new) {
+                lock_existing(info, paths, options.name);
+                lock.hold(info);
+            }
+            ring = make_or_replace_ring(options, paths, ring_access, info_identity, opened.is_new);
         }
-        info.unlock_flock();
-        maker.reset();
+    } catch (const Error&) {
+        if (opened.is_new) unlink(paths.reader_info.c_str());  // nothing half made stays; who has it open starts over
+        throw;
     }
     check_namespace(check_ring(*ring, paths.ring), paths.ring);
 
     // Foreign makers leave sparse files; ours has its pages since it was made.
     if (ring_access == Access::read_write && !check_ring(*ring, paths.ring)) ring->allocate_pages(paths.ring);
     if (info_access == Access::read_write && !info_identity) info.allocate_pages(paths.reader_info);
+    lock.unlock();
     auto memory = std::make_shared<Memory>(std::move(*ring), std::move(info), options.role);
     check_same(paths.ring, "a capacity of", memory->capacity(), options.capacity);
     check_same(paths.reader_info, "max_readers", memory->max_readers(), options.max_readers);
@@ -170,7 +205,11 @@ bool Memory::remove(const std::string& name, const std::string& directory) {
         is_empty = error.code() == ErrorCode::not_ready;
         if (!is_empty) throw;
     }
-    if (info) lock_existing(*info, paths, name);
+    FileLock lock;
+    if (info) {
+        lock_existing(*info, paths, name);
+        lock.hold(*info);
+    }
     const bool ring_was_there = remove_file(paths.ring);  // -rb first: a -ri without it is known to be dead
     // Without a lock no -ri is removed that somebody may just have made.
     const bool info_was_there = (info || is_empty) && remove_file(paths.reader_info);
@@ -203,11 +242,16 @@ Memory::Memory(Segment ring, Segment reader_info, Role role)
 }
 
 std::shared_ptr<os::Keeper> Memory::keeper() {
-    std::lock_guard guard(keeper_mutex_);
-    auto keeper = keeper_.lock();
-    if (!keeper || keeper->is_inherited()) {
+    if (keeping_->generation != os::fork_generation()) {
+        // In a forked child: the parent's mutex may be held by a thread that does not exist here.
+        static_cast<void>(keeping_.release());
+        keeping_ = std::make_unique<Keeping>();
+    }
+    std::lock_guard guard(keeping_->mutex);
+    auto keeper = keeping_->keeper.lock();
+    if (!keeper) {
         keeper = os::Keeper::start(os::lock_word_address(slots_[0].mutex), sizeof(base::ReaderSlot), max_readers_);
-        keeper_ = keeper;
+        keeping_->keeper = keeper;
     }
     return keeper;
 }

@@ -29,6 +29,7 @@ Position check_start(const Memory& memory, Position position) {
 
 Reader::Reader(std::shared_ptr<Memory> memory, Start start, std::string label)
     : memory_(std::move(memory)), label_(std::move(label)), slot_(std::make_unique<Slot>(memory_, label_)) {
+    note_stale_claim();
     if (start.kind == StartKind::position) {
         activate(check_start(*memory_, start.position), false);
         find_count_base();
@@ -80,7 +81,17 @@ Position Reader::believed_claim() const noexcept {
     const auto* extension = memory_->ring_extension();
     if (extension == nullptr) return free_pos;
     const Position claimed = extension->claim_pos.load(std::memory_order_acquire);
-    return claimed == stale_claim_ ? free_pos : claimed;
+    // The same value may come again when it is due: only an impossible one is disbelieved.
+    const bool is_stale = claimed == stale_claim_ && base::is_lost(free_pos, claimed, memory_->capacity());
+    return is_stale ? free_pos : claimed;
+}
+
+void Reader::note_stale_claim() noexcept {
+    const auto* extension = memory_->ring_extension();
+    if (extension == nullptr) return;
+    const Position claimed = extension->claim_pos.load(std::memory_order_acquire);
+    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
+    if (base::is_lost(free_pos, claimed, memory_->capacity())) stale_claim_ = claimed;
 }
 
 bool Reader::is_overtaken() const noexcept {
@@ -223,11 +234,7 @@ Loss Reader::resume(ReadStatus cause) {
     Loss loss{cause, position_, position_, 0, std::nullopt};
     if (cause == ReadStatus::restarted) {
         count_base_.reset();
-        if (const auto* extension = memory_->ring_extension()) {
-            const Position claimed = extension->claim_pos.load(std::memory_order_acquire);
-            const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
-            if (base::is_lost(free_pos, claimed, memory_->capacity())) stale_claim_ = claimed;
-        }
+        note_stale_claim();
         slot_->give_back();
         slot_ = std::make_unique<Slot>(memory_, label_);
         activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);

@@ -36,7 +36,8 @@ TEST(segments_without_extensions_work) {
     ring.bus.make_foreign("rb", 80 + 4096);
     ring.bus.make_foreign("ri", 32 + 8 * 56);
     ring.memory = ring.bus.open();
-    ring.writer = ring::Writer(ring.memory);
+    ring.writer.~Writer();
+    new (&ring.writer) ring::Writer(ring.memory);
     CHECK(ring.memory->is_foreign());
     CHECK_EQUAL(ring.writer.max_body(), 4096u - 6u);
     const auto reader = ring.reader();
@@ -98,4 +99,26 @@ TEST(a_slot_given_up_at_a_restart_is_left_clean) {
     int active = 0;
     for (std::uint32_t i = 0; i < 8; ++i) active += ring.memory->slot(i).is_active.load();
     CHECK_EQUAL(active, 2);
+}
+
+TEST(a_claim_that_was_stale_once_is_believed_when_its_time_comes) {
+    Ring ring;
+    const auto write_to = [&](base::Position end) {
+        while (ring.memory->ring().free_pos.load() < end) CHECK(ring.write(1019, overwrite).has_value());  // 1024 bytes
+    };
+    write_to(102400);
+    const auto reader = ring.reader();
+    ring.memory->ring().free_pos.store(0);
+    std::vector<Received> received;
+    CHECK(read(*reader, received) == ReadStatus::restarted);
+    reader->resume(ReadStatus::restarted);
+    write_to(97280);
+    reader->resume(ReadStatus::lost);
+    CHECK_EQUAL(reader->position(), 97280u);
+    write_to(101376);
+    CHECK(reader->begin(1, 1 << 20) == ReadStatus::messages);
+    // The next writer announces up to where the stale claim was, and overwrites the frame at 97280 - 0.
+    ring.memory->ring_extension()->claim_pos.store(102400);
+    CHECK(!reader->commit());
+    CHECK(read(*reader, received) == ReadStatus::lost);
 }

@@ -12,6 +12,7 @@
 
 #include "toroni/base/layout.hpp"
 #include "toroni/os/keeper.hpp"
+#include "toroni/os/process.hpp"
 #include "toroni/os/segment.hpp"
 
 namespace toroni::ring {
@@ -88,8 +89,12 @@ private:
     base::ReaderInfoExtension* info_extension_ = nullptr;
     base::SlotEntry* entries_ = nullptr;
 
-    std::mutex keeper_mutex_;
-    std::weak_ptr<os::Keeper> keeper_;
+    struct Keeping {
+        std::mutex mutex;
+        std::weak_ptr<os::Keeper> keeper;
+        std::uint32_t generation = os::fork_generation();
+    };
+    std::unique_ptr<Keeping> keeping_ = std::make_unique<Keeping>();
 };
 
 }  // namespace toroni::ring

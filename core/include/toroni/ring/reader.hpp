@@ -95,6 +95,7 @@ private:
     void advance(base::Position to);
     void make_room(base::Position free_pos) noexcept;
     [[nodiscard]] base::Position believed_claim() const noexcept;
+    void note_stale_claim() noexcept;
     [[nodiscard]] bool is_overtaken() const noexcept;
     void synchronize_count() noexcept;
     void find_count_base() noexcept;

@@ -82,6 +82,9 @@ public:
 
     // Who is in the way of a message of `length` bytes.
     [[nodiscard]] std::vector<ReaderStatus> readers_in_the_way(std::uint64_t length) const;
+    // The thread that had the turn to wait for room, and did not move for long: not queued behind again.
+    std::atomic<std::uint32_t> stalled_turn{0};
+
     // What changes as long as the holder of the writer mutex goes on: its thread id, and where the stream is.
     struct Progress {
         std::uint32_t holder;
