@@ -1,5 +1,4 @@
 // Whatever bytes others leave behind: errors or loss, never a crash, a hang or a read out of bounds.
-// (test_hostile in the fault lab scribbles while others work; here everything stands still.)
 #include <cstring>
 #include <random>
 
