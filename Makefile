@@ -56,7 +56,7 @@ machine:
 
 $(VENV)/tools: pyproject.toml | machine
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet "nanobind>=2.4" "scikit-build-core>=0.10" \
+	$(VENV)/bin/python -m pip install --quiet "nanobind>=3.1" "scikit-build-core>=0.10" \
 	  $$($(VENV)/bin/python tools/extra_requirements.py dev cli)
 	@touch $@
 

@@ -1,7 +1,8 @@
 // Waiting, on top of the core's questions: for messages, for the writer mutex, for room. No Python here: the
 // caller hands in a Waiter, whose before_wait() is called before anything that may block (it releases the
 // GIL), and whose after_wait(bool) after it; that one throws to end the wait, and its argument says whether a
-// signal may have come. Neither is called with the writer mutex held.
+// signal may have come. A writer's has ask(), too, which says what to do about slow readers if the request leaves
+// that to the application. None is called with the writer mutex held.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <span>
 #include <utility>
 
+#include "notifier.hpp"
 #include "toroni/ring/reader.hpp"
 #include "toroni/ring/room.hpp"
 #include "toroni/ring/writer.hpp"
@@ -41,35 +43,32 @@ inline constexpr Nanoseconds signal_slice{50'000'000};
 inline constexpr Nanoseconds look_again{1'000'000'000};
 // Who holds a lock for longer without a sign of progress is stopped, or copies gigabytes.
 inline constexpr Nanoseconds longest_copy{1'000'000'000};
-// A foreign ring has no word to sleep on.
-inline constexpr Nanoseconds foreign_poll{1'000'000};
 
 // Until there is something to read (true), or the deadline has passed (false).
 template <class Waiter>
-bool wait_for_news(ring::Reader& reader, const Deadline& deadline, Waiter& waiter) {
-    static const std::atomic<std::uint32_t> nobody_wakes{0};
+bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& deadline, Waiter& waiter) {
     while (!reader.has_news()) {
         if (deadline.has_passed()) return false;
-        const std::atomic<std::uint32_t>* word = reader.wake_word();
-        auto result = os::FutexResult::woken;
         waiter.before_wait();
-        if (word == nullptr) {
-            result = os::futex_wait(nobody_wakes, 0, deadline.remaining(foreign_poll));
-        } else {
-            reader.set_waiting();
-            const std::uint32_t sequence = word->load(std::memory_order_acquire);  // pairs with Writer::announce
-            if (!reader.has_news()) result = os::futex_wait(*word, sequence, deadline.remaining(look_again));
-            reader.clear_waiting();
-        }
+        const auto result = listener.sleep(reader, deadline.remaining(look_again));
         waiter.after_wait(result != os::FutexResult::woken);
     }
     return true;
 }
 
+// What a request that asks is answered.
+enum class Answer {
+    retry,      // look again when a reader has made room, or after a moment, and ask again
+    overwrite,  // overtake the slow readers
+    drop,       // do not write this message, nor those behind it
+};
+
 struct WriteRequest {
     std::span<const ring::Outgoing> messages;
     bool may_wait = true;                // for room, until the timeout; then overwrite_after says what happens
     bool overwrite = false;              // at once, or after the timeout
+    bool sleep = false;                  // for the whole timeout, whatever the readers do meanwhile
+    bool ask = false;                    // the Waiter
     std::optional<Nanoseconds> timeout;  // for room, and for a writer mutex that its holder keeps
 };
 
@@ -89,41 +88,40 @@ struct WriteResult {
 template <class Waiter>
 class BlockingWrite {
 public:
-    BlockingWrite(const ring::Memory& memory, ring::Writer& writer, const WriteRequest& request, Waiter& waiter)
-        : writer_(writer), request_(request), waiter_(waiter), room_(memory) {
+    BlockingWrite(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const WriteRequest& request,
+                  Waiter& waiter, WriteResult& result)
+        : writer_(writer), notifier_(notifier), request_(request), waiter_(waiter), result_(result), room_(memory) {
         if (request.overwrite && !request.may_wait) rule_ = ring::RoomRule::overwrite;
     }
 
-    WriteResult run() {
-        WriteResult result;
-        while (result.count < request_.messages.size()) {
-            if (request_.may_wait && rule_ == ring::RoomRule::respect && room_.is_others_turn() &&
+    void run() {
+        while (result_.count < request_.messages.size()) {
+            if (request_.may_wait && !request_.sleep && rule_ == ring::RoomRule::respect && room_.is_others_turn() &&
                 room_.holder() != writer_.stalled_turn.load(std::memory_order_relaxed)) {
                 queue();
             }
             const std::uint32_t sequence = entered_ ? room_.sequence() : 0;
             if (const auto failed = lock()) {
-                result.status = *failed;
-                return result;
+                result_.status = *failed;
+                return;
             }
-            const auto published = writer_.publish(request_.messages.subspan(result.count), rule_);
+            const auto published = writer_.publish(request_.messages.subspan(result_.count), rule_);
             writer_.unlock();
-            if (published.anything) writer_.announce();
+            if (published.anything && writer_.somebody_waits()) notifier_.notify(writer_);
             if (published.count != 0) {
-                result.count += published.count;
-                result.last = published.last;
+                result_.count += published.count;
+                result_.last = published.last;
                 deadline_.reset();  // the timeout is that of one publication
                 met_backpressure_ = false;
-                if (request_.may_wait) rule_ = ring::RoomRule::respect;
-                room_.leave();  // for each publication its own turn
-                entered_ = false;
+                if (request_.may_wait || request_.ask) rule_ = ring::RoomRule::respect;
+                leave();  // for each publication its own turn
+                answered_ = false;
             }
-            if (published.status == ring::PublishStatus::no_room && !wait_for_room(sequence)) {
-                result.status = WriteStatus::no_room;
-                return result;
+            if (published.status == ring::PublishStatus::no_room && !make_room(result_.count, sequence)) {
+                result_.status = WriteStatus::no_room;
+                return;
             }
         }
-        return result;
     }
 
 private:
@@ -168,10 +166,49 @@ private:
         return std::nullopt;
     }
 
+    void leave() {
+        room_.leave();
+        entered_ = false;
+    }
+
     // False: no room, and that is final.
-    bool wait_for_room(std::uint32_t sequence) {
+    bool make_room(std::size_t next, std::uint32_t sequence) {
         if (!std::exchange(met_backpressure_, true)) writer_.count_backpressure();
+        if (request_.ask) return ask(request_.messages[next].length, sequence);
         if (!request_.may_wait) return false;
+        return request_.sleep ? sleep() : wait_for_room(sequence);
+    }
+
+    bool sleep() {
+        static const std::atomic<std::uint32_t> nobody_wakes{0};
+        while (!deadline().has_passed()) {
+            waiter_.before_wait();
+            os::futex_wait(nobody_wakes, 0, deadline().remaining(signal_slice));
+            waiter_.after_wait(true);
+        }
+        rule_ = ring::RoomRule::overwrite;
+        return true;
+    }
+
+    // The application is asked without a turn: it may take its time. An answer "retry" waits in turn, once.
+    bool ask(std::uint64_t length, std::uint32_t sequence) {
+        if (answered_ && entered_) {
+            waiter_.before_wait();
+            room_.sleep(sequence, ring::Room::slice);
+            waiter_.after_wait(true);
+            answered_ = false;
+            return true;
+        }
+        leave();
+        const Answer answer = waiter_.ask(length);
+        if (answer == Answer::overwrite) rule_ = ring::RoomRule::overwrite;
+        if (answer != Answer::retry) return answer == Answer::overwrite;
+        queue();
+        entered_ = answered_ = true;
+        return true;
+    }
+
+    bool wait_for_room(std::uint32_t sequence) {
         if (deadline().has_passed()) {
             rule_ = ring::RoomRule::overwrite;
             return request_.overwrite;
@@ -188,18 +225,23 @@ private:
     }
 
     ring::Writer& writer_;
+    Notifier& notifier_;
     const WriteRequest& request_;
     Waiter& waiter_;
+    WriteResult& result_;
     ring::Room room_;
     std::optional<Deadline> deadline_;
     ring::RoomRule rule_ = ring::RoomRule::respect;
     bool entered_ = false;
     bool met_backpressure_ = false;
+    bool answered_ = false;
 };
 
+// `result` says what was written also where the Waiter throws.
 template <class Waiter>
-WriteResult write(const ring::Memory& memory, ring::Writer& writer, const WriteRequest& request, Waiter& waiter) {
-    return BlockingWrite<Waiter>(memory, writer, request, waiter).run();
+void write(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const WriteRequest& request,
+           Waiter& waiter, WriteResult& result) {
+    BlockingWrite<Waiter>(memory, writer, notifier, request, waiter, result).run();
 }
 
 }  // namespace toroni::blocking

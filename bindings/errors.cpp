@@ -25,9 +25,9 @@ const char* class_name_of(ErrorCode code) {
     return "ToroniError";
 }
 
-void register_errors(nb::dict by_name) {
-    Py_XDECREF(classes);
-    classes = by_name.release().ptr();
+void register_classes(nb::dict by_name) {
+    if (classes == nullptr) classes = PyDict_New();
+    if (classes == nullptr || PyDict_Update(classes, by_name.ptr()) != 0) throw nb::python_error();
 }
 
 }  // namespace
@@ -56,13 +56,14 @@ void raise(nb::handle exception) {
 nb::object make_loss(const ring::Loss& loss, const std::string& label) {
     const char* name = loss.cause == ring::ReadStatus::restarted ? "StreamRestarted"
                        : loss.cause == ring::ReadStatus::damaged ? "StreamDamaged"
+                       : loss.cause == ring::ReadStatus::refused ? "MalformedMessage"
                                                                  : "MessagesLost";
     return error_class(name)(loss.bytes, loss.messages, loss.from, loss.to, label);
 }
 
 void bind_errors(nb::module_& module) {
-    module.def("_register_errors", &register_errors, nb::arg("classes"),
-               "Takes the exception classes by name; called once, by toroni._errors.");
+    module.def("_register_classes", &register_classes, nb::arg("classes"),
+               "Takes classes that are made here but defined in Python, by name: errors and SlowReaders.");
     nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
         try {
             std::rethrow_exception(thrown);

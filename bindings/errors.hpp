@@ -23,7 +23,7 @@ void bind_errors(nb::module_& module);
 // Raises an exception object.
 [[noreturn]] void raise(nb::handle exception);
 
-// A new MessagesLost, StreamRestarted or StreamDamaged.
+// A new MessagesLost, StreamRestarted, StreamDamaged or MalformedMessage.
 [[nodiscard]] nb::object make_loss(const ring::Loss& loss, const std::string& label);
 // A class of toroni/_errors.py.
 [[nodiscard]] nb::object error_class(const char* name);

@@ -3,4 +3,22 @@ _core.__prefix__:
     from toroni._backpressure import Backpressure
     from typing_extensions import Buffer, Self
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, Literal, final
+
+_core.Message$:
+    @final
+    class Message:
+        """A message as a reader gets it: topic, data and position. Immutable."""
+
+        __match_args__ = ("topic", "data", "position")
+
+        def __init__(self, topic: str, data: bytes, position: int) -> None: ...
+        @property
+        def topic(self) -> str:
+            """The topic that it was posted to."""
+        @property
+        def data(self) -> bytes:
+            """The payload."""
+        @property
+        def position(self) -> int:
+            """Its position in the stream: the order of all messages, the same in every process."""

@@ -10,38 +10,10 @@
 #include "blocking.hpp"
 #include "errors.hpp"
 #include "gil.hpp"
+#include "python_waiter.hpp"
 #include "toroni/os/process.hpp"
 
 namespace toroni::bindings {
-
-// Lets pending signal handlers run; throws what they raise. Needs the GIL.
-inline void check_signals() {
-    if (PyErr_CheckSignals() != 0) throw nb::python_error();
-}
-
-// How the loops of blocking.hpp wait on behalf of Python. Made and ended with the GIL held.
-class PythonWaiter {
-public:
-    // `closing`, if given, ends a wait as soon as it is true.
-    explicit PythonWaiter(const std::atomic<bool>* closing = nullptr) : closing_(closing) {}
-    void before_wait() {
-        if (!released_) released_.emplace();
-    }
-    void after_wait(bool maybe_signal) {
-        if (!maybe_signal && !is_closing()) return;
-        released_->take();
-        check_signals();
-        if (is_closing()) raise("Closed", "the reader was closed during the wait");  // perhaps by a signal handler
-        released_->give();
-    }
-    void finish() { released_.reset(); }
-
-private:
-    [[nodiscard]] bool is_closing() const { return closing_ != nullptr && closing_->load(); }
-
-    const std::atomic<bool>* closing_;
-    std::optional<ReleasedGil> released_;
-};
 
 class UseLock {
 public:

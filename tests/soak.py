@@ -110,7 +110,7 @@ def test_soak(bus_name: str, pytestconfig: pytest.Config, capsys: pytest.Capture
             while stream.position == before:
                 assert time.monotonic() < patience, f"seed {seed}: nothing moves"
                 time.sleep(0.001)
-        statistics = stream.statistics()
+        statistics = stream.stats()
     with capsys.disabled():
         print(
             f"\nseed {seed}: {statistics.messages:,} messages, {kills} kills, {stops} stops; readers saw "

@@ -34,13 +34,13 @@ def test_closing_the_stream_closes_its_readers_but_not_under_a_writer(bus_name: 
     reader = stream.reader()
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(stream.write_many, [make_message(n, 1000) for n in range(50)])
-        while stream.statistics().backpressure == 0:
+        while stream.stats().backpressure == 0:
             pass
         stream.close()  # the reader was in the way: the writer goes on, with the ring still mapped
         assert writing.result(timeout=PATIENCE) == 50
     assert reader.closed
     stream.close()
-    for use in (lambda: stream.write(b"x"), stream.reader, stream.statistics, lambda: stream.capacity, reader.read):
+    for use in (lambda: stream.write(b"x"), stream.reader, stream.stats, lambda: stream.capacity, reader.read):
         with pytest.raises(toroni.Closed):
             use()
     assert list(reader) == []

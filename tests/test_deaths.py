@@ -151,7 +151,7 @@ def test_a_reader_that_a_writer_waits_for(bus_name: str) -> None:
             fill(stream)
             writer = start(write_one, bus_name, 1000)
             writer.receive()
-            wait_until(lambda: stream.statistics().backpressure > 0, "the writer waits")
+            wait_until(lambda: stream.stats().backpressure > 0, "the writer waits")
             assert not writer.pipe.poll(0.05)
             before = time.monotonic()
             victim.kill()
@@ -167,14 +167,14 @@ def test_a_sleeping_reader(bus_name: str) -> None:
         victim.receive()
         wait_until(lambda: sleeping(victim, stream), "it sleeps")
         stream.write(b"wake up")
-        wakeups = stream.statistics().notifications
+        wakeups = stream.stats().notifications
         assert wakeups == 1
         wait_until(lambda: sleeping(victim, stream), "it sleeps again")
         victim.kill()
         for number in range(50):
             stream.write(make_message(number, 8 + number))
         # The dead keeps its bit, but nobody calls it any more.
-        assert stream.statistics().notifications == wakeups
+        assert stream.stats().notifications == wakeups
 
 
 def test_a_writer_that_waits_for_room(bus_name: str) -> None:
@@ -182,7 +182,7 @@ def test_a_writer_that_waits_for_room(bus_name: str) -> None:
         fill(stream)
         victim = start(write_one, bus_name, 3000)
         victim.receive()
-        wait_until(lambda: stream.statistics().backpressure > 1, "the writer waits")
+        wait_until(lambda: stream.stats().backpressure > 1, "the writer waits")
         other = start(write_one, bus_name, 100)
         other.receive()
         assert not other.pipe.poll(0.1)  # its turn is the other's first
@@ -264,7 +264,7 @@ def test_a_holder_that_is_stuck_is_named_and_everybody_goes_on_after_it(bus_name
     with rmp.Stream(bus_name, capacity=CAPACITY) as stream, stream.reader() as reader, peers() as start:
         holder = start(copy_until_the_source_is_there, bus_name, str(path))
         holder.receive()
-        wait_until(lambda: stream.statistics().lock_holder == holder.pid, "it holds the mutex")
+        wait_until(lambda: stream.stats().lock_holder == holder.pid, "it holds the mutex")
         os.kill(holder.pid, signal.SIGSTOP)
         with pytest.raises(WriterStalled, match=f"process {holder.pid} "):
             stream.write(b"in vain", backpressure=Wait(0.2))

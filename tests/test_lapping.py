@@ -99,7 +99,7 @@ def die_copying(pipe: Connection, bus: str, rounds: int) -> None:
             _, status = os.waitpid(child, 0)
             assert os.WIFSIGNALED(status)
             assert os.WTERMSIG(status) == signal.SIGBUS
-        pipe.send((number, stream.statistics().messages))
+        pipe.send((number, stream.stats().messages))
 
 
 def test_writers_that_die_in_the_middle_of_a_copy(bus_name: str) -> None:
@@ -114,4 +114,4 @@ def test_writers_that_die_in_the_middle_of_a_copy(bus_name: str) -> None:
         for reader in readers:
             reads, _, missed = reader.receive()
             assert reads + missed == written
-        assert stream.statistics().lock_holder == 0
+        assert stream.stats().lock_holder == 0

@@ -160,7 +160,7 @@ def test_the_golden_segments_of_the_older_implementation_open_and_work(bus_name:
     shutil.copy(golden / "ri-2-new.bin", reader_info)
     with rmp.Stream(bus_name) as stream, stream.reader() as reader, stream.reader() as other:
         assert (stream.capacity, stream.max_readers, stream.max_message) == (4096, 2, 4090)
-        assert stream.statistics().is_foreign
+        assert stream.stats().is_foreign
         with pytest.raises(toroni.NoFreeSlot):
             stream.reader()
         threading.Timer(0.05, stream.write, [b"from afar"]).start()

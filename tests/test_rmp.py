@@ -91,7 +91,7 @@ def test_loss_is_told_as_wanted(bus_name: str) -> None:
         for reader in (raising, skipping, calling):
             assert reader.read() == b"next"
             assert (reader.lost, reader.lost_messages) == (lost.value.bytes, 1000)
-        assert stream.statistics().losses == 3
+        assert stream.stats().losses == 3
         assert {info.losses for info in stream.readers()} == {1}
 
 
@@ -116,7 +116,7 @@ def test_a_callback_that_raises_or_reads(bus_name: str) -> None:
 def test_statistics(bus_name: str) -> None:
     with rmp.Stream(bus_name, capacity=4096, max_readers=3) as stream, stream.reader(label="only") as reader:
         stream.write_many([b"12345"] * 7)
-        statistics = stream.statistics()
+        statistics = stream.stats()
         assert (statistics.capacity, statistics.max_readers) == (4096, 3)
         assert (statistics.messages, statistics.bytes) == (7, 35)
         assert statistics.position == statistics.claimed == 70
@@ -241,7 +241,7 @@ def test_damaged_files(bus_name: str) -> None:
 
 
 def test_a_bus_that_is_never_finished(bus_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rmp, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(toroni._opening, "_PATIENCE_SECONDS", 0.05)
     for segment in ("ri", "rb"):
         path = Path(f"/dev/shm/toroni-{bus_name}-{segment}")
         path.touch()

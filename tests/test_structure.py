@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import toroni
-from toroni import rmp
+from toroni import rmp, tp
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "core"
@@ -42,7 +42,7 @@ def test_includes_of_the_core_point_down(source: Path) -> None:
             assert include.split("/")[1] in allowed
         else:
             assert include not in {"Python.h", "nanobind/nanobind.h"}
-            assert "/" not in include or include.startswith(("sys/", "linux/"))
+            assert "/" not in include or include.startswith(("sys/", "linux/", "netinet/"))
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
@@ -54,7 +54,8 @@ def imports(tree: ast.Module) -> Iterator[str]:
             yield from (name.name for name in node.names if name.name.startswith("toroni"))
 
 
-PYTHON_FLOORS = ["_core", "_errors", "_backpressure", "_sizes", "rmp", "demo"]
+PYTHON_FLOORS = ["_core", "_errors", "_backpressure", "_notifiers", "_sizes", "_opening"]
+PYTHON_FLOORS += ["_asyncio", "_async_writer", "_reader", "_bus", "rmp", "tp", "demo"]
 
 
 @pytest.mark.parametrize("source", sources(ROOT / "src" / "toroni", "*.py"), ids=str)
@@ -81,15 +82,15 @@ def test_the_library_needs_nothing_at_run_time() -> None:
                 assert node.module.split(".")[0] in {"toroni", *sys.stdlib_module_names}
 
 
-@pytest.mark.parametrize("module", [toroni, rmp], ids=lambda module: str(module.__name__))
+@pytest.mark.parametrize("module", [toroni, rmp, tp], ids=lambda module: str(module.__name__))
 def test_all_is_true(module: object) -> None:
     listed = set(module.__all__)  # type: ignore[attr-defined]
     assert sorted(listed) == sorted(module.__all__)  # type: ignore[attr-defined]
     for name in listed:
-        assert getattr(module, name).__doc__ or name == "Backpressure"
+        assert getattr(module, name).__doc__ or name in {"Answer", "Backpressure"}
     if module is toroni:
         defined = {n for n, value in vars(toroni).items() if not n.startswith("_") and n != "demo"}
-        assert defined - {"rmp"} <= listed
+        assert defined <= listed
 
 
 def test_errors_are_one_tree_and_documented() -> None:

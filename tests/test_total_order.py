@@ -69,7 +69,7 @@ def test_four_readers_of_four_writers_see_one_order(bus_name: str) -> None:
         results = [reader.receive(300) for reader in readers]
         assert results == [results[0]] * READERS
         assert results[0][1:] == (MESSAGES, max(ends))
-        assert stream.statistics().messages == MESSAGES
+        assert stream.stats().messages == MESSAGES
 
 
 def overtake(pipe: Connection, bus: str, writer: int, messages: int) -> None:

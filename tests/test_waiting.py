@@ -102,7 +102,7 @@ def test_ctrl_c_ends_every_wait_within_100_ms(bus_name: str, wait: str) -> None:
         with ThreadPoolExecutor(1) as pool:
             if wait == "write in turn":  # behind another writer that waits
                 pool.submit(stream.write_many, [bytes(1000)] * 10, backpressure=Wait(None))
-                while stream.statistics().backpressure == 0:
+                while stream.stats().backpressure == 0:
                     pass
             for _ in range(5):
                 with interrupted_after(0.05) as since, pytest.raises(KeyboardInterrupt):
@@ -150,7 +150,7 @@ def test_the_gil_is_free_during_waits(bus_name: str) -> None:
         stream.write(b"x")
         assert reading.result() == b"x"
         writing = pool.submit(stream.write_many, [bytes(1000)] * 10, backpressure=Wait(None))
-        while stream.statistics().backpressure == 0:
+        while stream.stats().backpressure == 0:
             pass
         assert len([reader.read() for _ in range(10)]) == 10
         assert writing.result() == 10
@@ -168,7 +168,7 @@ def test_policies(bus_name: str) -> None:
         assert stream.write(bytes(50), backpressure=Wait(0.2)) == 4020
         assert stream.write(bytes(1000), backpressure=Wait(0.2)) == 4096
         assert 0.2 <= time.monotonic() - before < 1
-        assert stream.statistics().overwritten == 1
+        assert stream.stats().overwritten == 1
         stream.write(bytes(1000), backpressure=Overwrite())
         with pytest.raises(MessagesLost):
             reader.read(timeout=0)
@@ -252,5 +252,5 @@ def test_writers_call_nobody_who_is_awake(bus_name: str) -> None:
     with rmp.Stream(bus_name) as stream, stream.reader() as reader:
         for number in range(100):
             stream.write(make_message(number, 8 + number))
-        assert stream.statistics().notifications == 0
+        assert stream.stats().notifications == 0
         assert [seed_of(message) for message in reader.read_many()] == list(range(100))

@@ -7,6 +7,7 @@
 #include "toroni/os/failure.hpp"
 #include "toroni/os/lock_word.hpp"
 #include "toroni/os/process.hpp"
+#include "toroni/ring/notification.hpp"
 #include "toroni/ring/segments.hpp"
 
 namespace toroni::ring {
@@ -189,9 +190,10 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
     if (ring_access == Access::read_write && !check_ring(*ring, paths.ring)) ring->allocate_pages(paths.ring);
     if (info_access == Access::read_write && !info_identity) info.allocate_pages(paths.reader_info);
     lock.unlock();
-    auto memory = std::make_shared<Memory>(std::move(*ring), std::move(info), options.role);
+    auto memory = std::make_shared<Memory>(std::move(*ring), std::move(info), options, paths.ring);
     check_same(paths.ring, "a capacity of", memory->capacity(), options.capacity);
     check_same(paths.reader_info, "max_readers", memory->max_readers(), options.max_readers);
+    check_same_notifier(paths.ring, memory->notifier(), options.notifier);
     return memory;
 }
 
@@ -216,8 +218,11 @@ bool Memory::remove(const std::string& name, const std::string& directory) {
     return ring_was_there || info_was_there;
 }
 
-Memory::Memory(Segment ring, Segment reader_info, Role role)
-    : ring_segment_(std::move(ring)), info_segment_(std::move(reader_info)), role_(role) {
+Memory::Memory(Segment ring, Segment reader_info, const Options& options, std::string ring_path)
+    : ring_segment_(std::move(ring)),
+      info_segment_(std::move(reader_info)),
+      role_(options.role),
+      ring_path_(std::move(ring_path)) {
     ring_ = reinterpret_cast<base::RingHeader*>(ring_segment_.data());
     capacity_ = load_once(ring_->capacity);
     info_ = reinterpret_cast<base::ReaderInfoHeader*>(info_segment_.data());
@@ -235,6 +240,7 @@ Memory::Memory(Segment ring, Segment reader_info, Role role)
         find_extension(info_segment_, base::reader_info_extension_offset(max_readers_),
                        base::reader_info_extension_size(max_readers_), base::reader_info_magic));
     if (info_extension_ != nullptr) entries_ = reinterpret_cast<base::SlotEntry*>(info_extension_ + 1);
+    notifier_ = notifier_of(ring_extension_, options.notifier);
     ring_segment_.prefault(may_write() ? Access::read_write : Access::read_only);
     info_segment_.prefault(may_read() ? Access::read_write : Access::read_only);
     ring_segment_.close_descriptor();

@@ -1,18 +1,21 @@
 #include "toroni/ring/reader.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "toroni/base/error.hpp"
 #include "toroni/base/fence.hpp"
 #include "toroni/ring/frame.hpp"
 #include "toroni/ring/landmarks.hpp"
-#include "toroni/ring/tally.hpp"
 
 namespace toroni::ring {
 
 using base::Position;
+using Verdict = Filter::Verdict;
 
 namespace {
+
+constexpr std::uint64_t smallest_skip = 64 * 1024;
 
 // A position that is lost already is taken: the first read says what was missed.
 Position check_start(const Memory& memory, Position position) {
@@ -66,11 +69,16 @@ void Reader::take_own_slot() {
 
 // ---- a run ------------------------------------------------------------------------------------------------
 
-ReadStatus Reader::begin(std::size_t max_frames, std::uint64_t max_bytes) {
+ReadStatus Reader::begin(std::size_t max_frames, std::uint64_t max_bytes, Filter* filter) {
     frames_.clear();
+    run_messages_ = 0;
     if (!slot_->is_held()) return ReadStatus::restarted;
-    const ReadStatus status = walk(max_frames, max_bytes);
-    if (status == ReadStatus::empty) advance(run_end_);  // nothing, or padding only
+    const ReadStatus status = walk(max_frames, max_bytes, filter);
+    // Nothing, or padding and unwanted messages only.
+    if (status == ReadStatus::empty || status == ReadStatus::skipped) {
+        passed_ += run_messages_;
+        advance(run_end_);
+    }
     return status;
 }
 
@@ -100,7 +108,7 @@ bool Reader::is_overtaken() const noexcept {
            base::is_lost(position_, memory_->ring().free_pos.load(std::memory_order_acquire), memory_->capacity());
 }
 
-ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
+ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter* filter) {
     const std::uint64_t capacity = memory_->capacity();
     const Position claimed = believed_claim();  // before free_pos: pairs with Writer::claim
     const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);  // pairs with Writer::publish
@@ -111,18 +119,27 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
     if (base::is_lost(free_pos, claimed, capacity)) return ReadStatus::restarted;
     if (base::is_lost(position_, claimed, capacity)) return ReadStatus::lost;
 
-    bool damaged = false;
+    enum class Stop { limit, end, damage, refusal } stop = Stop::limit;
+    // Skipping is committed in steps, so that a reader that is nearly overtaken gets on.
+    const Position skip_end = position_ + std::max(capacity / 8, smallest_skip);
     Position at = position_;
     std::uint64_t bytes = 0;
-    while (at != free_pos && frames_.size() < max_frames && bytes < max_bytes) {
-        const Step frame = step(memory_->data(), capacity, at, free_pos);
-        damaged = frame.kind == StepKind::damage;
-        if (damaged) break;
-        if (frame.kind == StepKind::message) {
-            frames_.push_back({frame.end - frame.length - base::frame_header_size, frame.length});
-            bytes += frame.length;
+    while (frames_.size() < max_frames && bytes < max_bytes) {
+        if (at == free_pos) stop = Stop::end;
+        if (at == free_pos || (filter != nullptr && base::distance(skip_end, at) >= 0)) break;
+        const Step next = step(memory_->data(), capacity, at, free_pos);
+        if (next.kind == StepKind::damage) stop = Stop::damage;
+        if (next.kind == StepKind::damage) break;
+        if (next.kind == StepKind::message) {
+            Frame frame{.position = next.end - next.length - base::frame_header_size, .length = next.length};
+            const auto verdict = filter == nullptr ? Verdict::take : filter->judge(body_at(frame.position), frame);
+            if (verdict == Verdict::refuse && run_messages_ != 0) break;  // the next run begins with it
+            if (verdict == Verdict::refuse) stop = Stop::refusal;
+            if (verdict == Verdict::take) frames_.push_back(frame), bytes += frame.payload();
+            ++run_messages_;
         }
-        at = frame.end;
+        at = next.end;
+        if (stop == Stop::refusal) break;
     }
     base::fence::acquire();  // every header was read before the claim: pairs with Writer::claim
     if (is_overtaken()) {
@@ -131,7 +148,9 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes) {
     }
     run_end_ = at;
     if (!frames_.empty()) return ReadStatus::messages;
-    if (!damaged) return ReadStatus::empty;
+    if (stop == Stop::refusal) return ReadStatus::refused;
+    if (stop == Stop::end) return ReadStatus::empty;
+    if (stop == Stop::limit || run_messages_ != 0) return ReadStatus::skipped;
     // A writer that announces nothing may be overwriting the ring's oldest bytes: not damage, but loss.
     return memory_->ring_extension() == nullptr ? ReadStatus::lost : ReadStatus::damaged;
 }
@@ -140,7 +159,8 @@ bool Reader::commit() {
     base::fence::acquire();  // every body was copied before the claim: pairs with Writer::claim
     if (is_overtaken()) return false;
     messages_ += frames_.size();
-    for (const Frame& frame : frames_) bytes_ += frame.length;
+    for (const Frame& frame : frames_) bytes_ += frame.payload();
+    passed_ += run_messages_;
     frames_.clear();
     advance(run_end_);
     return true;
@@ -180,77 +200,16 @@ void Reader::make_room(Position free_pos) noexcept {
     }
 }
 
+void Reader::pin() noexcept {
+    if (published_ == position_) return;
+    slot_->publish(position_);
+    published_ = announced_ = position_;
+    slot_->announce_room();
+}
+
 std::uint64_t Reader::lag() const noexcept {
     const auto lag = base::distance(position_, memory_->ring().free_pos.load(std::memory_order_acquire));
     return lag > 0 ? static_cast<std::uint64_t>(lag) : 0;
-}
-
-// ---- loss -------------------------------------------------------------------------------------------------
-
-void Reader::synchronize_count() noexcept {
-    const auto* extension = memory_->ring_extension();
-    const auto count = extension == nullptr ? std::nullopt : tally::newest(*extension);
-    if (count && count->position == position_) count_base_ = CountBase{count->messages - messages_, count->epoch};
-}
-
-// The same where we do not stand at the stream end: counts the frames in between, once.
-void Reader::find_count_base() noexcept {
-    count_base_.reset();
-    const auto* extension = memory_->ring_extension();
-    const auto count = extension == nullptr ? std::nullopt : tally::newest(*extension);
-    if (!count) return;
-    if (base::distance(position_, count->position) >= 0) {
-        const auto between = tally::continued(*memory_, {position_, 0, 0, count->epoch}, count->position);
-        if (between) count_base_ = CountBase{count->messages - between->messages - messages_, count->epoch};
-    } else if (const auto continued = tally::continued(*memory_, *count, position_)) {
-        count_base_ = CountBase{continued->messages - messages_, continued->epoch};
-    }
-}
-
-// At the stream end: moves on to a position whose count is known, at most the publications that came meanwhile,
-// and takes it as the base of our own count. Returns how many messages lie between what we have read and there.
-std::optional<std::uint64_t> Reader::find_count() noexcept {
-    const auto before = std::exchange(count_base_, std::nullopt);
-    const auto* extension = memory_->ring_extension();
-    constexpr int tries = 100;  // each fails only if writers published meanwhile
-    for (int i = 0; extension != nullptr && i < tries; ++i) {
-        auto count = tally::newest(*extension);
-        if (!count) continue;
-        if (base::distance(count->position, position_) > 0) count = tally::continued(*memory_, *count, position_);
-        const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
-        if (!count || base::distance(count->position, free_pos) < 0) continue;
-        if (base::is_lost(count->position, memory_->horizon(), memory_->capacity())) continue;
-        count_base_ = CountBase{count->messages - messages_, count->epoch};
-        position_ = published_ = announced_ = count->position;
-        slot_->publish(position_);
-        if (!before || before->epoch != count->epoch) return std::nullopt;
-        return count->messages - messages_ - before->messages;
-    }
-    return std::nullopt;
-}
-
-Loss Reader::resume(ReadStatus cause) {
-    frames_.clear();
-    Loss loss{cause, position_, position_, 0, std::nullopt};
-    if (cause == ReadStatus::restarted) {
-        count_base_.reset();
-        note_stale_claim();
-        slot_->give_back();
-        slot_ = std::make_unique<Slot>(memory_, label_);
-        activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
-        find_count();
-    } else {
-        activate(memory_->ring().free_pos.load(std::memory_order_acquire), true);
-        loss.messages = find_count();
-        loss.bytes = position_ - loss.from;
-    }
-    loss.to = position_;
-    memory_->info().expired_readers.fetch_add(1, std::memory_order_relaxed);
-    if (auto* entry = slot_->entry()) {
-        entry->losses.fetch_add(1, std::memory_order_relaxed);
-        entry->lost_bytes.fetch_add(loss.bytes, std::memory_order_relaxed);
-    }
-    return loss;
 }
 
 // ---- sleeping ---------------------------------------------------------------------------------------------

@@ -48,6 +48,10 @@ Segment::Segment(Descriptor descriptor, std::uint64_t size, Access access, const
     void* address = mmap(nullptr, size_, protection, MAP_SHARED, descriptor_.get(), 0);
     if (address == MAP_FAILED) fail("map " + what);
     data_ = static_cast<std::byte*>(address);
+    struct stat status{};
+    if (fstat(descriptor_.get(), &status) != 0) fail("inspect " + what);
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
 }
 
 Segment::~Segment() {
@@ -70,9 +74,14 @@ std::optional<Segment> Segment::open(const std::string& path, Access access) {
     return Segment(std::move(descriptor), static_cast<std::uint64_t>(status.st_size), access, path);
 }
 
-Segment Segment::make_unnamed(const std::string& directory, std::uint64_t size, mode_t mode) {
+Segment Segment::make_unnamed(const std::string& directory, std::uint64_t size, mode_t mode,
+                              std::optional<gid_t> group) {
     Descriptor descriptor(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
     if (descriptor.get() < 0) fail("make a file in " + directory);
+    if (group && fchown(descriptor.get(), static_cast<uid_t>(-1), *group) != 0) {
+        fail("give a new file in " + directory + " to group " + std::to_string(*group) +
+             ", of which you must be a member");
+    }
     if (fchmod(descriptor.get(), mode) != 0) fail("set the mode of a new file in " + directory);  // whatever the umask
     if (const int error = allocate(descriptor.get(), size); error != 0) fail_allocation(directory, size, error);
     return Segment(std::move(descriptor), size, Access::read_write, "a new file in " + directory);
@@ -86,9 +95,8 @@ bool Segment::link(const std::string& path) const {
 }
 
 bool Segment::is_at(const std::string& path) const {
-    struct stat ours{}, theirs{};
-    return fstat(descriptor_.get(), &ours) == 0 && lstat(path.c_str(), &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-           ours.st_ino == theirs.st_ino;
+    struct stat there{};
+    return lstat(path.c_str(), &there) == 0 && there.st_dev == device_ && there.st_ino == inode_;
 }
 
 bool Segment::try_flock() const {

@@ -5,6 +5,7 @@
 
 #include "toroni/os/process.hpp"
 #include "toroni/os/robust_mutex.hpp"
+#include "toroni/ring/notification.hpp"
 
 namespace toroni::ring {
 
@@ -33,13 +34,13 @@ void initialize(base::ExtensionIdentity& identity, const char* magic, std::uint6
 // A new file is zero-filled: only what differs from zero is written, and nobody else sees it yet.
 Segment make_ring(const Options& options, std::uint64_t bus_id) {
     const std::uint64_t capacity = options.capacity != 0 ? options.capacity : default_capacity;
-    Segment segment = Segment::make_unnamed(options.directory, base::ring_size(capacity), options.mode);
+    Segment segment = Segment::make_unnamed(options.directory, base::ring_size(capacity), options.mode, options.group);
     auto* header = new (segment.data()) base::RingHeader{};
     header->capacity = capacity;
     os::initialize_robust_mutex(header->writer_mutex);
     auto* extension = new (segment.data() + base::ring_extension_offset(capacity)) base::RingExtension{};
     initialize(extension->identity, base::ring_magic, sizeof *extension, bus_id);
-    extension->notifier = base::NotifierKind::futex;
+    extension->notifier = options.notifier.value_or(base::NotifierAddress{.kind = base::NotifierKind::futex});
     os::initialize_robust_mutex(extension->room_mutex);
     header->initialized = 1;
     return segment;
@@ -47,7 +48,8 @@ Segment make_ring(const Options& options, std::uint64_t bus_id) {
 
 Segment make_reader_info(const Options& options) {
     const std::uint32_t readers = options.max_readers != 0 ? options.max_readers : default_max_readers;
-    Segment segment = Segment::make_unnamed(options.directory, base::reader_info_size(readers), options.mode);
+    Segment segment =
+        Segment::make_unnamed(options.directory, base::reader_info_size(readers), options.mode, options.group);
     auto* header = new (segment.data()) base::ReaderInfoHeader{};
     header->max_readers = static_cast<std::uint16_t>(readers);
     for (std::uint32_t i = 0; i < readers; ++i) {
@@ -90,7 +92,7 @@ base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& p
     if (identity != nullptr) {
         const auto& extension = *reinterpret_cast<const base::RingExtension*>(identity);
         if (!os::looks_like_robust_mutex(extension.room_mutex)) refuse(path, "its room mutex is not a robust mutex");
-        if (extension.notifier != base::NotifierKind::futex) {
+        if (!is_known(load_once(extension.notifier.kind))) {
             throw Error(ErrorCode::incompatible, path + " uses a notifier that this version does not know");
         }
     }

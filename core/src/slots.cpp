@@ -42,6 +42,7 @@ ReaderStatus status_of(const Memory& memory, std::uint32_t index, std::uint32_t 
     status.position = memory.slot(index).position.load(std::memory_order_acquire);
     const auto lag = base::distance(status.position, memory.ring().free_pos.load(std::memory_order_acquire));
     status.lag = lag > 0 ? static_cast<std::uint64_t>(lag) : 0;
+    status.lag_percent = 100.0 * static_cast<double>(status.lag) / static_cast<double>(memory.capacity());
     status.waiting = waiting_bit(memory, index);
     const base::SlotEntry* entry = memory.entry(index);
     // The kernel clears the thread id of a dead owner; its entry still says who it was.

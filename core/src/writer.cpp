@@ -123,23 +123,27 @@ Published Writer::publish(std::span<const Outgoing> messages, RoomRule rule) noe
     return published;
 }
 
-void Writer::announce() noexcept {
+bool Writer::somebody_waits() const noexcept {
     const auto* info = memory_->info_extension();
-    auto* extension = memory_->ring_extension();
-    if (info == nullptr || extension == nullptr) return;
+    if (info == nullptr || memory_->ring_extension() == nullptr) return true;
     base::fence::seq_cst();  // pairs with Slot::set_waiting: either we see the bit or the reader sees free_pos
-    bool somebody_waits = false;
-    for (std::uint32_t first = 0; first < memory_->max_readers() && !somebody_waits; first += 64) {
+    for (std::uint32_t first = 0; first < memory_->max_readers(); first += 64) {
         std::uint64_t bits = info->waiting[first / 64].load(std::memory_order_relaxed);
-        for (; bits != 0 && !somebody_waits; bits &= bits - 1) {
+        for (; bits != 0; bits &= bits - 1) {
             const auto index = first + static_cast<std::uint32_t>(__builtin_ctzll(bits));
-            somebody_waits = index < memory_->max_readers() && is_alive(*memory_, index);  // the dead keep their bit
+            if (index < memory_->max_readers() && is_alive(*memory_, index)) return true;  // the dead keep their bit
         }
     }
-    if (!somebody_waits) return;
-    extension->wake_seq.fetch_add(1, std::memory_order_release);
+    return memory_->expects_foreign() && has_foreign_reader(*memory_);
+}
+
+bool Writer::wake_by_futex() noexcept {
+    auto* extension = memory_->ring_extension();
+    if (extension == nullptr) return false;
+    extension->wake_seq.fetch_add(1, std::memory_order_release);  // pairs with the sleeper's load of it
     os::futex_wake(extension->wake_seq);
-    memory_->ring().notification_count.fetch_add(1, std::memory_order_relaxed);
+    count_notification();
+    return true;
 }
 
 std::vector<ReaderStatus> Writer::readers_in_the_way(std::uint64_t length) const {

@@ -19,7 +19,16 @@ using namespace toroni;
 struct NoSignals {
     void before_wait() {}
     void after_wait(bool) {}
+    blocking::Answer ask(std::uint64_t) { return blocking::Answer::drop; }
 };
+
+inline blocking::WriteResult write_as(const ring::Memory& memory, ring::Writer& writer,
+                                      const blocking::WriteRequest& request) {
+    NoSignals waiter;
+    blocking::WriteResult result;
+    blocking::write(memory, writer, *blocking::make_notifier(memory), request, waiter, result);
+    return result;
+}
 
 using Bytes = std::vector<std::byte>;
 
@@ -48,8 +57,7 @@ inline std::optional<base::Position> write(const ring::Memory& memory, ring::Wri
     const ring::Part part{bytes.data(), bytes.size()};
     const ring::Outgoing message{{&part, 1}, bytes.size()};
     request.messages = {&message, 1};
-    NoSignals waiter;
-    const auto result = blocking::write(memory, writer, request, waiter);
+    const auto result = write_as(memory, writer, request);
     if (result.count == 0) return std::nullopt;
     return result.last;
 }

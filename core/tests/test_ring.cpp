@@ -123,10 +123,8 @@ TEST(a_timeout_overtakes_once_and_then_waits_again) {
     const Bytes body = make_message(1, 100);
     const ring::Part part{body.data(), body.size()};
     const std::vector<ring::Outgoing> many(60, {{&part, 1}, 100});
-    NoSignals waiter;
     const auto begin = blocking::Clock::now();
-    blocking::write(*ring.memory, ring.writer,
-                    {.messages = many, .overwrite = true, .timeout = os::Nanoseconds{100'000'000}}, waiter);
+    write_as(*ring.memory, ring.writer, {.messages = many, .overwrite = true, .timeout = os::Nanoseconds{100'000'000}});
     CHECK(blocking::Clock::now() - begin >= std::chrono::milliseconds{200});
 }
 

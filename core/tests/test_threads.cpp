@@ -36,7 +36,7 @@ struct ReadingThread {
     std::uint64_t lost_messages = 0;
     int losses = 0;
 
-    void run(ring::Reader& reader, std::atomic<int>& writers_left) {
+    void run(ring::Reader& reader, blocking::Listener& listener, std::atomic<int>& writers_left) {
         while (true) {
             const bool last_look = writers_left.load() == 0;
             std::vector<Received> received;
@@ -56,7 +56,7 @@ struct ReadingThread {
             if (status == ReadStatus::empty) {
                 if (last_look) return;
                 NoSignals waiter;
-                blocking::wait_for_news(reader, blocking::Deadline(os::Nanoseconds{1'000'000}), waiter);
+                blocking::wait_for_news(reader, listener, blocking::Deadline(os::Nanoseconds{1'000'000}), waiter);
             }
         }
     }
@@ -72,6 +72,7 @@ Run run(std::uint64_t capacity, int writers, int readers, int messages, blocking
     const auto memory = bus.open();
     Run run;
     run.readers.resize(static_cast<std::size_t>(readers));
+    blocking::Watchers watchers;
     std::vector<std::unique_ptr<ring::Reader>> open_readers;
     for (int r = 0; r < readers; ++r) {
         open_readers.push_back(std::make_unique<ring::Reader>(memory, ring::Start{}, "r"));
@@ -81,7 +82,9 @@ Run run(std::uint64_t capacity, int writers, int readers, int messages, blocking
     std::vector<std::thread> threads;
     for (int r = 0; r < readers; ++r) {
         threads.emplace_back([&, r] {
-            run.readers[static_cast<std::size_t>(r)].run(*open_readers[static_cast<std::size_t>(r)], writers_left);
+            const auto index = static_cast<std::size_t>(r);
+            const auto listener = blocking::make_listener(memory, watchers);
+            run.readers[index].run(*open_readers[index], *listener, writers_left);
         });
     }
     for (int w = 0; w < writers; ++w) {

@@ -5,8 +5,11 @@ import sys as _sys
 if _sys.platform != "linux" or _sys.maxsize < 2**32:
     raise ImportError("toroni needs 64-bit Linux with glibc")
 
-from toroni import rmp
-from toroni._backpressure import Backpressure, Drop, Fail, Overwrite, Wait
+from toroni import rmp, tp
+from toroni._async_writer import AsyncWriter
+from toroni._backpressure import Answer, Backpressure, Drop, Fail, Overwrite, Sleep, SlowReaders, Wait
+from toroni._bus import Bus
+from toroni._core import BorrowedMessage, Message, ReaderInfo, Statistics
 from toroni._errors import (
     BusDamaged,
     BusMismatch,
@@ -14,21 +17,32 @@ from toroni._errors import (
     Closed,
     InUse,
     InvalidArgument,
+    MalformedMessage,
     MessagesLost,
     MessageTooLarge,
     NoFreeSlot,
     NoRoom,
     OperatingSystemError,
     PermissionDenied,
+    QueueFull,
     SharedMemoryFull,
     StreamDamaged,
     StreamRestarted,
     ToroniError,
+    Unhandled,
+    ViewInUse,
     WriterStalled,
 )
+from toroni._notifiers import Multicast, Notifier
+from toroni._opening import unlink
+from toroni._reader import Reader
 
 __all__ = [
+    "Answer",
+    "AsyncWriter",
     "Backpressure",
+    "BorrowedMessage",
+    "Bus",
     "BusDamaged",
     "BusMismatch",
     "BusNotReady",
@@ -37,18 +51,32 @@ __all__ = [
     "Fail",
     "InUse",
     "InvalidArgument",
+    "MalformedMessage",
+    "Message",
     "MessageTooLarge",
     "MessagesLost",
+    "Multicast",
     "NoFreeSlot",
     "NoRoom",
+    "Notifier",
     "OperatingSystemError",
     "Overwrite",
     "PermissionDenied",
+    "QueueFull",
+    "Reader",
+    "ReaderInfo",
     "SharedMemoryFull",
+    "Sleep",
+    "SlowReaders",
+    "Statistics",
     "StreamDamaged",
     "StreamRestarted",
     "ToroniError",
+    "Unhandled",
+    "ViewInUse",
     "Wait",
     "WriterStalled",
     "rmp",
+    "tp",
+    "unlink",
 ]

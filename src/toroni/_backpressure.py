@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from toroni import _core
+from toroni._core import ReaderInfo
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,18 @@ class Overwrite:
 
 
 @dataclass(frozen=True)
+class Sleep:
+    """Sleeps once, whatever the readers do meanwhile, then overwrites: what the C++ and Java Toroni do.
+
+    Attributes:
+        seconds: how long.
+    """
+
+    seconds: float
+    _rule: ClassVar[str] = "sleep"
+
+
+@dataclass(frozen=True)
 class Drop:
     """Does not write the message, and says so by returning None."""
 
@@ -39,4 +55,26 @@ class Fail:
     _rule: ClassVar[str] = "fail"
 
 
-Backpressure = Wait | Overwrite | Drop | Fail
+@dataclass(frozen=True)
+class SlowReaders:
+    """What a backpressure callable is told: who is in the way of a message.
+
+    Attributes:
+        readers: they, each with pid, label, lag in bytes and lag_percent of the ring, and whether it is alive.
+        size: of the message, in bytes, its topic included.
+        attempt: how often the callable has been asked about this message, from 1.
+        waited: seconds since it was asked first.
+    """
+
+    readers: Sequence[ReaderInfo]
+    size: int
+    attempt: int
+    waited: float
+
+
+Answer = Literal["retry", "overwrite", "drop"]
+"""Of a callable: "retry" looks again when a reader has made room, or after 20 ms, and then asks again."""
+
+Backpressure = Wait | Overwrite | Sleep | Drop | Fail | Callable[[SlowReaders], Answer]
+
+_core._register_classes({"SlowReaders": SlowReaders})

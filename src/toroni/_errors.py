@@ -6,7 +6,8 @@
     ├── InvalidArgument (ValueError)     the caller's mistake
     │   └── MessageTooLarge              the message does not fit the ring
     ├── Closed (ValueError)              used after close()
-    ├── InUse (RuntimeError)             used again by the same thread, from a signal handler
+    ├── InUse (RuntimeError)             used while the same thread, or a borrowed message, uses it
+    ├── ViewInUse (BufferError)          a view of a borrowed message outlives its release
     ├── BusNotReady                      being made or removed by somebody for too long
     ├── BusDamaged                       the bytes found are not those of a bus
     ├── BusMismatch                      other sizes, another version, another PID namespace
@@ -16,9 +17,12 @@
     ├── NoFreeSlot                       max_readers readers are attached
     ├── NoRoom                           slow readers are in the way, and the policy says fail
     ├── WriterStalled                    the holder of the writer mutex does not go on
+    ├── QueueFull                        an AsyncWriter has as many messages queued as it may
+    ├── Unhandled (LookupError)          dispatch() met a message that no handler wants
     └── MessagesLost                     this reader was overtaken
         ├── StreamRestarted              the stream began anew
-        └── StreamDamaged                the bytes in the ring are not a stream
+        ├── StreamDamaged                the bytes in the ring are not a stream
+        └── MalformedMessage             a message without a topic, on a bus with topics
 """
 
 from __future__ import annotations
@@ -48,7 +52,15 @@ class Closed(ToroniError, ValueError):
 
 
 class InUse(ToroniError, RuntimeError):
-    """A reader was used by code that interrupted a read of it in the same thread."""
+    """A reader was used by code that interrupted a read of it in the same thread, or while a message is borrowed."""
+
+
+class ViewInUse(ToroniError, BufferError):
+    """A slice of a borrowed message, or an array made of it, exists when the message is released.
+
+    The message has been released all the same. The memory stays mapped as long as the view lives, but writers may
+    change what it shows.
+    """
 
 
 class BusNotReady(ToroniError):
@@ -101,6 +113,14 @@ class WriterStalled(ToroniError):
     """The process that holds the writer mutex is alive but does not go on; the message has its pid."""
 
 
+class QueueFull(ToroniError):
+    """An AsyncWriter has `limit` messages queued; they come faster than they are written."""
+
+
+class Unhandled(ToroniError, LookupError):
+    """The next message is for a subscription without a handler; `recv` takes it, `dispatch` cannot."""
+
+
 class MessagesLost(ToroniError):
     """A reader was overtaken by writers. It goes on at `to_position` with the next read.
 
@@ -151,4 +171,14 @@ class StreamDamaged(MessagesLost):
         )
 
 
-_core._register_errors({name: value for name, value in globals().items() if isinstance(value, type)})
+class MalformedMessage(MessagesLost):
+    """A message on a bus with topics has none: it was not posted, but written raw."""
+
+    def __str__(self) -> str:
+        return (
+            f"the message at position {self.from_position} has no topic: a process writes raw messages (toroni.rmp, or "
+            "another program) to this bus; this reader goes on behind it"
+        )
+
+
+_core._register_classes({name: value for name, value in globals().items() if isinstance(value, type)})

@@ -31,7 +31,7 @@ def _complaints(watch: Watch, witness: proof.Witness) -> list[str]:
     complaints = proof.complaints_of_witness(witness)
     for child in watch.crew.readers:
         complaints += proof.complaints_of_reader(witness, child.name, child.seen, child.killed)
-    statistics = watch.stream.statistics()
+    statistics = watch.stream.stats()
     if statistics.losses or statistics.overwritten:
         complaints.append(f"the stream says that readers were overtaken {statistics.losses} times")
     if statistics.messages != len(watch.record.journal):

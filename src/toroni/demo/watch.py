@@ -103,7 +103,7 @@ class Watch:
             raise DemoError(f"nothing has moved for {self._patience:g} s{self._what_is_known()}")
 
     def _what_is_known(self) -> str:
-        statistics = self.stream.statistics()
+        statistics = self.stream.stats()
         holder = f"held by process {statistics.lock_holder}" if statistics.lock_holder else "free"
         lines = [f"{self.part:.0%} has come; the stream ends at {statistics.position}; the writer lock is {holder}"]
         for child in (*self.crew.writers, *self.crew.readers):

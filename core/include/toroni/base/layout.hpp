@@ -20,6 +20,7 @@
 //   those of x86-64, where a pthread_mutex_t has 40 bytes; on aarch64 it has 48 and what follows moves.
 //
 //   a frame in the ring:   u8 type (0 message, 1 padding) | u32 length of the body | body
+//   a body with a topic:   u64 generation | u8 to descendants (0, 1) | topic, UTF-8 | NUL | payload
 #pragma once
 
 #include <pthread.h>
@@ -46,6 +47,12 @@ inline constexpr std::uint64_t min_capacity = 64;                      // one la
 inline constexpr std::uint64_t max_capacity = std::uint64_t{1} << 32;  // a body length is a u32
 inline constexpr std::uint32_t max_readers_limit = 2048;               // what the kernel's robust list walks
 
+// ---- topic messages, unaligned ----------------------------------------------------------------------------
+
+inline constexpr std::size_t topic_generation_offset = 0;   // u64: reader_gen when the message was created
+inline constexpr std::size_t topic_descendants_offset = 8;  // u8: 1 if posted to all below the topic too
+inline constexpr std::size_t topic_name_offset = 9;         // ended by the first NUL
+
 // ---- -rb ------------------------------------------------------------------------------------------------
 
 struct RingHeader {
@@ -70,7 +77,22 @@ struct ExtensionIdentity {  // maker, once
     std::uint64_t pid_namespace;  // inode of the maker's PID namespace
 };
 
-enum class NotifierKind : std::uint32_t { futex = 1 };
+enum class NotifierKind : std::uint32_t {
+    futex = 1,      // wake_seq
+    multicast = 2,  // a UDP datagram, as C++ and Java processes use
+    poll = 3,       // nobody is woken
+    custom = 4,     // the application's own
+};
+
+// How the readers of a bus are woken. Addresses and port in network byte order; 0 unless multicast.
+struct NotifierAddress {
+    NotifierKind kind;
+    std::uint32_t group;
+    std::uint32_t interface;
+    std::uint16_t port;
+    std::uint16_t reserved;
+    bool operator==(const NotifierAddress&) const = default;
+};
 
 // Where the count of messages stood at one position. Valid if both positions agree; see ring/tally.hpp.
 struct CountRecord {
@@ -84,7 +106,7 @@ inline constexpr std::size_t landmark_count = 64;
 
 struct RingExtension {
     alignas(line_size) ExtensionIdentity identity;
-    NotifierKind notifier;  // maker, once
+    NotifierAddress notifier;  // maker, once
     // Writer under writer_mutex: where the furthest write so far ends, announced before its bytes are
     // touched, never lowered. A writer that dies in the middle leaves it raised: pessimistic, never wrong.
     alignas(line_size) std::atomic<Position> claim_pos;
@@ -120,7 +142,7 @@ struct ReaderInfoHeader {
 
 inline constexpr std::size_t label_size = 64;
 
-enum class WaitKind : std::uint32_t { none = 0, futex = 1 };
+enum class WaitKind : std::uint32_t { none = 0, futex = 1, descriptor = 2 };
 
 struct SlotEntry {  // the slot's owner; the counters at its leisure, the rest while the slot is not active
     alignas(line_size) std::atomic<std::uint32_t> keeper_tid;  // entry is valid if the lock word says the same
@@ -169,6 +191,7 @@ static_assert(sizeof(ReaderInfoHeader) == 32);
 
 static_assert(sizeof(ExtensionIdentity) == 40);
 static_assert(offsetof(RingExtension, notifier) == 40);
+static_assert(sizeof(NotifierAddress) == 16);
 static_assert(offsetof(RingExtension, claim_pos) == 64);
 static_assert(offsetof(RingExtension, wake_seq) == 128);
 static_assert(offsetof(RingExtension, room_mutex) == 192);

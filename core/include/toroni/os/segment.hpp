@@ -37,14 +37,19 @@ public:
 
     // Makes a file of `size` zero bytes that has no name yet, with every page allocated: a full file system
     // is an error here and not a SIGBUS later.
-    static Segment make_unnamed(const std::string& directory, std::uint64_t size, mode_t mode);
+    static Segment make_unnamed(const std::string& directory, std::uint64_t size, mode_t mode,
+                                std::optional<gid_t> group);
 
     Segment(Segment&& other) noexcept
         : descriptor_(std::move(other.descriptor_)),
+          device_(other.device_),
+          inode_(other.inode_),
           data_(std::exchange(other.data_, nullptr)),
           size_(std::exchange(other.size_, 0)) {}
     Segment& operator=(Segment&& other) noexcept {
         std::swap(descriptor_, other.descriptor_);
+        std::swap(device_, other.device_);
+        std::swap(inode_, other.inode_);
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         return *this;
@@ -54,7 +59,7 @@ public:
     // Gives an unnamed file its name, complete or not at all. False if the name is taken.
     [[nodiscard]] bool link(const std::string& path) const;
 
-    // Whether `path` leads to this very file now.
+    // Whether `path` leads to this very file now. Needs no descriptor.
     [[nodiscard]] bool is_at(const std::string& path) const;
 
     // Takes the file's advisory lock if nobody holds it; it ends with the descriptor or the process.
@@ -77,6 +82,8 @@ private:
     Segment(Descriptor descriptor, std::uint64_t size, Access access, const std::string& what);
 
     Descriptor descriptor_;
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
     std::byte* data_ = nullptr;
     std::uint64_t size_ = 0;
 };

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "toroni/base/layout.hpp"
@@ -26,6 +27,8 @@ struct Options {
     mode_t mode = 0600;
     Role role = Role::both;
     std::string directory = "/dev/shm";
+    std::optional<base::NotifierAddress> notifier{};  // nothing: whatever the bus has, or futex
+    std::optional<gid_t> group{};                     // of new files; nothing: the process's
 };
 
 inline constexpr std::uint64_t default_capacity = 4u << 20;
@@ -39,7 +42,7 @@ public:
     // Removes the bus's names; who has it open goes on. False if there was nothing.
     static bool remove(const std::string& name, const std::string& directory = "/dev/shm");
 
-    Memory(os::Segment ring, os::Segment reader_info, Role role);
+    Memory(os::Segment ring, os::Segment reader_info, const Options& options, std::string ring_path);
     ~Memory() = default;
     Memory(const Memory&) = delete;
     Memory& operator=(const Memory&) = delete;
@@ -65,6 +68,24 @@ public:
     // Whether foreign processes must be expected: they made one of the segments.
     [[nodiscard]] bool is_foreign() const noexcept { return ring_extension_ == nullptr || info_extension_ == nullptr; }
 
+    // Whether foreign readers and writers may come: they made a segment, or share our way of notification.
+    [[nodiscard]] bool expects_foreign() const noexcept {
+        return is_foreign() || notifier_.kind == base::NotifierKind::multicast;
+    }
+
+    // How this bus wakes readers, as its maker recorded it.
+    [[nodiscard]] const base::NotifierAddress& notifier() const noexcept { return notifier_; }
+
+    // Whether the bus's name leads elsewhere by now, or nowhere: whoever opens it does not meet us.
+    [[nodiscard]] bool is_unlinked() const { return !ring_segment_.is_at(ring_path_); }
+
+    // The generation of what is created now. acquire: pairs with new_generation.
+    [[nodiscard]] std::uint64_t generation() const noexcept {
+        return info_->reader_gen.load(std::memory_order_acquire);
+    }
+    // That of a subscription which is made now: all that was created before has a smaller one.
+    std::uint64_t new_generation() noexcept { return info_->reader_gen.fetch_add(1, std::memory_order_seq_cst) + 1; }
+
     // The furthest position that was announced or published. acquire: pairs with Writer's stores of claim_pos
     // and free_pos. claim_pos is loaded first, so that it never seems ahead of a free_pos that is older.
     [[nodiscard]] base::Position horizon() const noexcept {
@@ -80,6 +101,8 @@ private:
     os::Segment ring_segment_;
     os::Segment info_segment_;
     Role role_;
+    std::string ring_path_;
+    base::NotifierAddress notifier_;
     std::uint64_t capacity_ = 0;
     std::uint32_t max_readers_ = 0;
     base::RingHeader* ring_ = nullptr;

@@ -21,13 +21,33 @@
 namespace toroni::ring {
 
 struct Frame {
-    base::Position position;  // of its header
-    std::uint64_t length;     // of its body
+    base::Position position;    // of its header
+    std::uint64_t length;       // of its body
+    std::uint64_t prefix = 0;   // bytes of the body that the filter kept for itself
+    const void* tag = nullptr;  // the filter's
+    [[nodiscard]] base::Position end() const noexcept { return position + base::frame_header_size + length; }
+    [[nodiscard]] std::uint64_t payload() const noexcept { return length - prefix; }
+};
+
+// What a floor above wants of a message, judged by its body in the ring. That may be changing at this moment: the
+// answer counts only if the claim test passes afterwards.
+class Filter {
+public:
+    enum class Verdict {
+        take,
+        skip,    // nobody here wants it
+        refuse,  // no message that this floor can read
+    };
+    virtual ~Filter() = default;
+    // May set the frame's prefix (at most its length) and tag.
+    virtual Verdict judge(const std::byte* body, Frame& frame) = 0;
 };
 
 enum class ReadStatus {
     messages,   // frames() has at least one
     empty,      // nothing to read
+    skipped,    // nothing for the filter up to here, but there may be more: call begin() again
+    refused,    // the filter cannot read the next message: call resume()
     lost,       // overtaken by writers: call resume()
     restarted,  // the stream began anew under us: call resume()
     damaged,    // the bytes in the ring are not a stream: call resume()
@@ -56,18 +76,25 @@ public:
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
 
-    // Walks at most `max_frames` messages, and stops behind the one that reaches `max_bytes` of bodies.
-    [[nodiscard]] ReadStatus begin(std::size_t max_frames, std::uint64_t max_bytes);
+    // Walks at most `max_frames` messages, and stops behind the one that reaches `max_bytes` of payload. Messages that
+    // `filter` skips are passed without a look at their payload.
+    [[nodiscard]] ReadStatus begin(std::size_t max_frames, std::uint64_t max_bytes, Filter* filter = nullptr);
     [[nodiscard]] std::span<const Frame> frames() const noexcept { return frames_; }
     void copy(const Frame& frame, std::byte* to) const noexcept {
-        const auto index = (frame.position + base::frame_header_size) & (memory_->capacity() - 1);
-        base::copy_from_ring(to, memory_->data() + index, frame.length);
+        base::copy_from_ring(to, payload_of(frame), frame.payload());
     }
+    // Where it lies in the ring: to be shown in place, and believed if commit() says so.
+    [[nodiscard]] const std::byte* payload_of(const Frame& frame) const noexcept {
+        return body_at(frame.position) + frame.prefix;
+    }
+    // Before a frame is used in place for long: tells writers that everything before it is read.
+    void pin() noexcept;
     // Whether all that was copied since begin() is whole; if so the reader stands behind it. Otherwise it
     // stands where it stood, and the copies are to be thrown away: call resume().
     [[nodiscard]] bool commit();
 
-    // After lost, restarted or damaged (or a commit that failed): goes on at the stream end.
+    // After lost, restarted, damaged or refused (or a commit that failed): goes on at the stream end, after refused
+    // behind that message.
     Loss resume(ReadStatus cause);
 
     // Where the next frame is looked for.
@@ -89,7 +116,10 @@ public:
     [[nodiscard]] const std::string& label() const noexcept { return label_; }
 
 private:
-    [[nodiscard]] ReadStatus walk(std::size_t max_frames, std::uint64_t max_bytes);
+    [[nodiscard]] ReadStatus walk(std::size_t max_frames, std::uint64_t max_bytes, Filter* filter);
+    [[nodiscard]] const std::byte* body_at(base::Position frame) const noexcept {
+        return memory_->data() + ((frame + base::frame_header_size) & (memory_->capacity() - 1));
+    }
     void activate(base::Position position, bool starts_now);
     [[nodiscard]] bool start_at_oldest();
     void advance(base::Position to);
@@ -109,11 +139,13 @@ private:
     base::Position published_ = 0;  // the copy in the slot
     base::Position announced_ = 0;  // where a waiting writer was last told of room
     std::vector<Frame> frames_;
+    std::uint64_t run_messages_ = 0;  // between position_ and run_end_, skipped ones included
 
     std::optional<base::Position> stale_claim_;  // a claim that was left over from before a restart
+    std::uint64_t passed_ = 0;                   // messages so far, read or skipped
     std::uint64_t messages_ = 0;                 // read so far
-    std::uint64_t bytes_ = 0;
-    struct CountBase {  // of the stream's messages when this reader had read none
+    std::uint64_t bytes_ = 0;                    // of payload, likewise
+    struct CountBase {                           // of the stream's messages when this reader had passed none
         std::uint64_t messages;
         std::uint64_t epoch;
     };

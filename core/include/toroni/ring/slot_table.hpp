@@ -2,6 +2,7 @@
 // Reads shared bytes only; what an owner does to its own slot is in slot.hpp.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +33,16 @@ namespace toroni::ring {
     return memory.slot(index).is_active.load(std::memory_order_acquire) != 0 && is_alive(memory, index);
 }
 
+// Whether a foreign reader is active; they keep active_range right.
+[[nodiscard]] inline bool has_foreign_reader(const Memory& memory) noexcept {
+    const std::uint32_t range = memory.info().active_range.load(std::memory_order_acquire);
+    const std::uint32_t end = std::min(range & 0xffff, memory.max_readers());
+    for (std::uint32_t i = range >> 16; i < end; ++i) {
+        if (counts_for_backpressure(memory, i) && !is_ours(memory, i)) return true;
+    }
+    return false;
+}
+
 // The position beyond which nothing may be written without overtaking the reader in slot `index`, given
 // that the stream reaches to `free_pos` and is announced up to `horizon`. Nothing if it holds nobody back:
 // not active, dead, overtaken already, or nonsense.
@@ -56,7 +67,8 @@ struct ReaderStatus {
     bool foreign = false;
     bool waiting = false;
     base::Position position = 0;
-    std::uint64_t lag = 0;  // bytes behind the stream end
+    std::uint64_t lag = 0;   // bytes behind the stream end
+    double lag_percent = 0;  // of the ring
     std::uint64_t messages = 0, bytes = 0, losses = 0, lost_bytes = 0;
 };
 

@@ -18,7 +18,7 @@ public:
 
     // Whether a foreign reader may be there, who takes a position for lost that is exactly one capacity behind.
     [[nodiscard]] bool expects_foreign(const Memory& memory) const noexcept {
-        return memory.is_foreign() || saw_foreign_;
+        return memory.expects_foreign() || saw_foreign_;
     }
 
     // After a foreign re-initialisation positions start anew.
@@ -37,7 +37,7 @@ private:
         const base::Position horizon = base::later(memory.horizon(), free_pos);
         // Whoever is activated after this scan starts at free_pos or later, or raises activation_seq; where
         // foreign readers may come, who do not raise it, their stricter bound holds.
-        base::Position room_end = free_pos + memory.capacity() - (memory.is_foreign() ? 1 : 0);
+        base::Position room_end = free_pos + memory.capacity() - (memory.expects_foreign() ? 1 : 0);
         bool known = memory.info_extension() != nullptr;  // without activation_seq nothing can be remembered
         bool saw_foreign = false;
         for (std::uint32_t i = 0; i < memory.max_readers(); ++i) {

@@ -51,7 +51,7 @@ struct Published {
     PublishStatus status = PublishStatus::complete;
     std::size_t count = 0;    // messages written
     base::Position last = 0;  // position of the last one's frame
-    bool anything = false;    // free_pos has moved (perhaps by padding only): call announce()
+    bool anything = false;    // free_pos has moved (perhaps by padding only): notify
 };
 
 class Writer {
@@ -60,7 +60,7 @@ public:
 
     // The largest body: that of a frame as large as the ring; one byte less where foreign readers may be.
     [[nodiscard]] std::uint64_t max_body() const noexcept {
-        return memory_->capacity() - base::frame_header_size - (memory_->is_foreign() ? 1 : 0);
+        return memory_->capacity() - base::frame_header_size - (memory_->expects_foreign() ? 1 : 0);
     }
 
     [[nodiscard]] os::LockResult try_lock() noexcept { return os::try_lock(memory_->ring().writer_mutex); }
@@ -74,8 +74,12 @@ public:
     // the first publishes the padding, so that readers can pass it.
     [[nodiscard]] Published publish(std::span<const Outgoing> messages, RoomRule rule) noexcept;
 
-    // After unlocking: wakes the readers that sleep; a system call only if one does.
-    void announce() noexcept;
+    // After unlocking: whether a reader sleeps, or may sleep without saying so. Then, and only then, notify.
+    [[nodiscard]] bool somebody_waits() const noexcept;
+    // Notifies by futex. False: the segments have no word for it.
+    bool wake_by_futex() noexcept;
+    // For statistics: a notification was sent.
+    void count_notification() noexcept { memory_->ring().notification_count.fetch_add(1, std::memory_order_relaxed); }
 
     // For statistics: a writer met readers in its way.
     void count_backpressure() noexcept { memory_->ring().backpressure_count.fetch_add(1, std::memory_order_relaxed); }

@@ -1,0 +1,124 @@
+// toroni._core.Bus: a stream of messages with topics.
+#include <algorithm>
+
+#include "stream_base.hpp"
+
+namespace toroni::bindings {
+
+namespace {
+
+class Bus : public StreamBase {
+    using StreamBase::StreamBase;
+};
+
+nb::object post(const Bus& self, nb::handle topic, nb::args buffers, bool descendants, nb::handle backpressure) {
+    const auto session = self.writing_session();
+    const Policy chosen = self.policy(backpressure);
+    Outbox messages;
+    messages.reserve(1, buffers.size() + 2);
+    messages.add_topic(session->memory->generation(), descendants, topic);
+    for (nb::handle buffer : buffers) messages.add_part(buffer);
+    messages.end_message(session->writer.max_body());
+    const auto result = self.write(*session, messages, chosen);
+    return result.count == 0 ? nb::none() : nb::cast(result.last);
+}
+
+std::size_t post_many(const Bus& self, nb::iterable iterable, bool descendants, nb::handle backpressure) {
+    const auto session = self.writing_session();
+    const Policy chosen = self.policy(backpressure);
+    Outbox messages;
+    const Py_ssize_t expected = PyObject_LengthHint(iterable.ptr(), 0);
+    if (expected < 0) throw nb::python_error();
+    const auto hint = std::min(static_cast<std::size_t>(expected), std::size_t{1} << 20);  // which may be anything
+    messages.reserve(hint, 3 * hint);
+    for (nb::handle item : iterable) {
+        const bool is_sequence = PyTuple_Check(item.ptr()) || PyList_Check(item.ptr());
+        const nb::tuple fields = is_sequence ? nb::tuple(item) : nb::tuple();
+        if (fields.size() == 0) {
+            throw nb::type_error(
+                "post_many takes tuples of a topic and its buffers: [(\"/a\", b\"1\"), (\"/b\", b\"2\")]");
+        }
+        messages.add_topic(session->memory->generation(), descendants, fields[0]);
+        for (std::size_t i = 1; i < fields.size(); ++i) messages.add_part(fields[i]);
+        messages.end_message(session->writer.max_body());
+    }
+    return self.write(*session, messages, chosen).count;
+}
+
+// A message of now, complete with its generation, to be written as a raw one later.
+nb::bytes encode(const Bus& self, nb::handle topic, nb::args buffers, bool descendants) {
+    const auto session = self.writing_session();
+    Outbox messages;
+    messages.add_topic(session->memory->generation(), descendants, topic);
+    for (nb::handle buffer : buffers) messages.add_part(buffer);
+    messages.end_message(session->writer.max_body());
+    return messages.joined();
+}
+
+// How many were written, and what was raised then, or None.
+nb::tuple post_encoded(const Bus& self, const nb::list& bodies, nb::handle backpressure) {
+    const auto session = self.writing_session();
+    Outbox messages;
+    messages.reserve(bodies.size(), bodies.size());
+    for (nb::handle body : bodies) {
+        messages.add_part(body);
+        messages.end_message(session->writer.max_body());
+    }
+    blocking::WriteResult result;
+    try {
+        self.write(*session, messages, self.policy(backpressure), result);
+    } catch (const nb::python_error& error) {
+        return nb::make_tuple(result.count, nb::borrow(error.value()));
+    }
+    return nb::make_tuple(result.count, nb::none());
+}
+
+}  // namespace
+
+void bind_bus(nb::module_& module) {
+    nb::class_<Bus, StreamBase> bus(module, "Bus", "A bus; use toroni.Bus.");
+    def_init(bus);
+    bus.def("post", &post, nb::arg("topic"), nb::arg("buffers"), nb::kw_only(), nb::arg("descendants") = false,
+            nb::arg("backpressure") = nb::none(),
+            nb::sig("def post(self, topic: str, *buffers: Buffer, descendants: bool = False, "
+                    "backpressure: Backpressure | None = None) -> int | None"),
+            R"(Posts one message.
+
+Args:
+    topic: any str without NUL; levels are separated by "/".
+    buffers: the payload: any number of bytes, bytearray, memoryview, array, NumPy arrays ...: anything contiguous.
+        They are written behind each other straight into the ring. None at all is an empty payload.
+    descendants: also to the subscriptions to all topics below.
+    backpressure: what to do about slow readers, instead of the bus's own policy.
+
+Returns:
+    The message's position in the stream, the same for all processes; None if policy Drop, or a callable's "drop",
+    dropped it.
+
+Raises:
+    MessageTooLarge: topic and payload do not fit the ring. InvalidArgument: the topic holds a NUL.
+    NoRoom: slow readers, and the policy is Fail.
+    WriterStalled: the policy is Wait, and a stopped process held the writer mutex all the time.
+    Closed: after close(). TypeError, BufferError: not a contiguous buffer.)")
+        .def("post_many", &post_many, nb::arg("messages"), nb::kw_only(), nb::arg("descendants") = false,
+             nb::arg("backpressure") = nb::none(),
+             nb::sig("def post_many(self, messages: Iterable[tuple[Any, ...]], *, descendants: bool = False, "
+                     "backpressure: Backpressure | None = None) -> int"),
+             R"(Posts messages behind each other, as many as fit the ring under one lock and one wake-up.
+
+Where they do not fit one publication, other writers' messages may come in between.
+
+Args:
+    messages: tuples of a topic and its buffers, as for `post`: [("/a", b"1"), ("/b", b"2")].
+    descendants, backpressure: as for `post`, for all of them.
+
+Returns:
+    How many were posted: all, unless policy Drop, or a callable's "drop", dropped the rest.
+
+Raises:
+    As `post`; NoRoom says how many were written. Bad messages are found before any is written.)")
+        .def("_encode", &encode, nb::arg("topic"), nb::arg("buffers"), nb::kw_only(), nb::arg("descendants") = false)
+        .def("_post_encoded", &post_encoded, nb::arg("bodies"), nb::kw_only(), nb::arg("backpressure").none());
+}
+
+}  // namespace toroni::bindings

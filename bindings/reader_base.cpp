@@ -1,0 +1,243 @@
+#include "reader_base.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+namespace toroni::bindings {
+
+namespace {
+
+constexpr std::uint64_t copy_without_gil = 64 * 1024;
+
+ring::Start to_start(nb::handle start) {
+    if (nb::isinstance<nb::str>(start)) {
+        const auto text = nb::cast<std::string>(start);
+        if (text == "now") return {ring::StartKind::now};
+        if (text == "oldest") return {ring::StartKind::oldest};
+    } else if (PyLong_Check(start.ptr()) && !PyBool_Check(start.ptr())) {
+        std::uint64_t position = 0;
+        if (nb::try_cast(start, position)) return {ring::StartKind::position, position};
+    }
+    raise("InvalidArgument",
+          "start must be 'now', 'oldest' or a position; got " + nb::cast<std::string>(nb::repr(start)));
+}
+
+nb::object check_on_loss(nb::handle on_loss) {
+    if (nb::isinstance<nb::str>(on_loss)) {
+        const auto text = nb::cast<std::string>(on_loss);
+        if (text == "raise" || text == "skip") return nb::borrow(on_loss);
+    } else if (PyCallable_Check(on_loss.ptr())) {
+        return nb::borrow(on_loss);
+    }
+    raise("InvalidArgument",
+          "on_loss must be 'raise', 'skip' or a callable; got " + nb::cast<std::string>(nb::repr(on_loss)));
+}
+
+std::byte* bytes_of(nb::handle object) { return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(object.ptr())); }
+
+nb::object new_bytes(std::uint64_t length) {
+    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
+    if (bytes == nullptr) throw nb::python_error();
+    return nb::steal(bytes);
+}
+
+}  // namespace
+
+ReaderBase::ReaderBase(const StreamBase& stream, nb::handle start, const std::string& label, nb::handle on_loss)
+    : label_(label), on_loss_(check_on_loss(on_loss)), session_(stream.session()) {
+    if (!session_->memory->may_read()) {
+        raise("InvalidArgument", "'" + stream.name() + "' was opened with role='writer'");
+    }
+    if (label.size() >= base::label_size || label.find('\0') != std::string::npos) {
+        raise("InvalidArgument",
+              "a label has at most " + std::to_string(base::label_size - 1) + " bytes of UTF-8 and no NUL");
+    }
+    const ring::Start from = to_start(start);
+    const ReleasedGil released;  // a walk over a large ring takes a while
+    listener_ = session_->listen();
+    reader_ = std::make_unique<ring::Reader>(session_->memory, from, label);
+}
+
+ReaderBase::~ReaderBase() { let_go(); }
+
+ring::Reader& ReaderBase::open_reader() {
+    if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
+    if (reader_->is_inherited()) {
+        reader_->take_own_slot();
+        listener_ = session_->listen();  // the parent's descriptors are the parent's
+    }
+    return *reader_;
+}
+
+void ReaderBase::let_go() {
+    if (listener_ && reader_) listener_->disarm(*reader_);
+    listener_.reset();
+    reader_.reset();
+    session_.reset();
+}
+
+ReaderBase::Use::Use(ReaderBase& reader, const blocking::Deadline& deadline)
+    : reader_(reader), acquired_(reader.lock_.acquire(deadline)) {
+    if (!acquired_) return;
+    try {
+        ring::Reader& opened = reader.open_reader();
+        reader.listener_->disarm(opened);
+    } catch (...) {
+        if (reader.closing_.load()) reader.let_go();
+        reader.lock_.release();
+        throw;
+    }
+}
+
+ReaderBase::Use::~Use() {
+    if (!acquired_) return;
+    if (reader_.closing_.load()) reader_.let_go();
+    reader_.lock_.release();
+}
+
+std::vector<nb::object> ReaderBase::copies() const {
+    std::vector<nb::object> bodies;
+    bodies.reserve(reader_->frames().size());
+    std::uint64_t total = 0;
+    for (const ring::Frame& frame : reader_->frames()) {
+        bodies.push_back(new_bytes(frame.payload()));
+        total += frame.payload();
+    }
+    std::optional<ReleasedGil> released;
+    if (total > copy_without_gil) released.emplace();
+    std::size_t i = 0;
+    for (const ring::Frame& frame : reader_->frames()) reader_->copy(frame, bytes_of(bodies[i++]));
+    return bodies;
+}
+
+bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {
+    check_readable();
+    if (untold_loss_) tell_loss();
+    for (int losses = 0; losses == 0 || !deadline.has_passed();) {
+        // Opened again after each callback, which may have closed it or forked.
+        const auto status = open_reader().begin(most, most_bytes, filter());
+        switch (status) {
+            case ring::ReadStatus::messages: return true;
+            case ring::ReadStatus::skipped: check_signals(); break;
+            case ring::ReadStatus::empty:
+                if (is_empty_for_good(deadline)) return false;
+                break;
+            default: report_loss(status); ++losses;
+        }
+    }
+    return false;  // overtaken again and again, until the time was over
+}
+
+// Waits. Who has lent its descriptor to an event loop is armed when it hears that there is nothing.
+bool ReaderBase::is_empty_for_good(const blocking::Deadline& deadline) {
+    PythonWaiter waiter(&closing_);
+    if (blocking::wait_for_news(*reader_, *listener_, deadline, waiter)) return false;
+    waiter.finish();
+    return listener_->arm(*reader_);
+}
+
+void ReaderBase::report_loss(ring::ReadStatus cause, bool always_raise) {
+    check_signals();  // here nothing has moved yet: if a handler raises, the loss is found again
+    untold_loss_ = reader_->resume(cause);
+    lost_bytes_ += untold_loss_->bytes;
+    if (lost_messages_ && untold_loss_->messages) *lost_messages_ += *untold_loss_->messages;
+    else lost_messages_.reset();
+    if (cause == ring::ReadStatus::restarted) stream_restarted();
+    tell_loss(always_raise);
+}
+
+void ReaderBase::tell_loss(bool always_raise) {
+    const bool by_text = always_raise || nb::isinstance<nb::str>(on_loss_);
+    const bool skip = !always_raise && by_text && nb::cast<std::string>(on_loss_) == "skip";
+    // A signal handler may raise in the middle of this line: then the next read tells the loss.
+    const nb::object exception = skip ? nb::none() : make_loss(*untold_loss_, label_);
+    untold_loss_.reset();
+    if (skip) return;
+    if (by_text) raise(exception);
+    on_loss_(exception);
+}
+
+bool ReaderBase::wait(std::optional<double> timeout) {
+    const blocking::Deadline deadline(to_timeout(timeout));
+    const Use use(*this, deadline);
+    if (!use) return false;
+    check_readable();
+    while (!has_pending()) {
+        const auto status = open_reader().begin(1, 1, filter());
+        if (status == ring::ReadStatus::skipped) check_signals();
+        else if (status != ring::ReadStatus::empty) return true;
+        else if (is_empty_for_good(deadline)) return false;
+    }
+    return true;
+}
+
+int ReaderBase::fileno() {
+    const Use use(*this, blocking::Deadline(std::nullopt));
+    return listener_->descriptor(*reader_);
+}
+
+void ReaderBase::close() {
+    if (!reader_) return;
+    closing_.store(true);
+    if (lock_.is_mine()) return;  // from a signal handler or on_loss inside a method, whose end finishes it
+    // Whoever waits inside is woken until it is out: it may be just about to sleep.
+    while (!lock_.acquire(blocking::Deadline(os::Nanoseconds{1'000'000}))) {
+        if (!reader_ || interpreter_is_finalizing()) return;  // closed by it, or held by a thread that is no more
+        listener_->interrupt(*reader_);
+    }
+    let_go();
+    lock_.release();
+}
+
+base::Position ReaderBase::position() const {
+    if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
+    return reader_->position();
+}
+
+std::uint64_t ReaderBase::lag() const {
+    const auto lag = base::distance(position(), session_->memory->ring().free_pos.load(std::memory_order_acquire));
+    return lag > 0 ? static_cast<std::uint64_t>(lag) : 0;
+}
+
+int ReaderBase::traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (nb::inst_ready(self)) Py_VISIT(nb::inst_ptr<ReaderBase>(self)->on_loss_.ptr());
+    return 0;
+}
+
+int ReaderBase::clear(PyObject* self) {
+    if (nb::inst_ready(self)) nb::inst_ptr<ReaderBase>(self)->on_loss_ = nb::str("skip");
+    return 0;
+}
+
+void bind_reader_base(nb::module_& module) {
+    static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(&ReaderBase::traverse)},
+                                  {Py_tp_clear, reinterpret_cast<void*>(&ReaderBase::clear)},
+                                  {0, nullptr}};
+    nb::class_<ReaderBase>(module, "ReaderBase", nb::type_slots(slots), "A position in a stream.")
+        .def(
+            "wait", &ReaderBase::wait, nb::arg("timeout") = nb::none(),
+            "Waits until there is something to read, at most `timeout` seconds (None for ever). False if there is not.")
+        .def("fileno", &ReaderBase::fileno,
+             R"(A descriptor that becomes readable when there is something to read, for any event loop.
+
+Read until there is nothing (None, or an empty list), without waiting; then wait for the descriptor. It stays readable
+until a read has found nothing. Do not read from it, and do not close it. On a bus whose notifier is the futex, one
+thread of this process watches for all readers that wait so, while one does.
+
+Raises:
+    Closed: after close().)")
+        .def("_close", &ReaderBase::close)
+        .def_prop_ro("closed", &ReaderBase::is_closed, "Whether close() was called.")
+        .def_prop_ro(
+            "label", [](const ReaderBase& self) { return self.label(); },
+            "What this reader calls itself, for those who see it in statistics and errors.")
+        .def_prop_ro("position", &ReaderBase::position, "Stream position where the next message is looked for.")
+        .def_prop_ro("last_position", &ReaderBase::last_position, "Position of the last message returned; None before.")
+        .def_prop_ro("lag", &ReaderBase::lag, "Bytes of the stream that are still to be read.")
+        .def_prop_ro("lost", &ReaderBase::lost, "Bytes of the stream that this reader missed.")
+        .def_prop_ro("lost_messages", &ReaderBase::lost_messages,
+                     "Messages that this reader missed; None once they could not be counted.");
+}
+
+}  // namespace toroni::bindings

@@ -1,0 +1,115 @@
+// toroni._core.ReaderBase: a position in a stream, made, used and closed on any threads.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stream_base.hpp"
+#include "toroni/ring/reader.hpp"
+#include "use_lock.hpp"
+
+namespace toroni::bindings {
+
+class ReaderBase {
+public:
+    ReaderBase(const StreamBase& stream, nb::handle start, const std::string& label, nb::handle on_loss);
+    virtual ~ReaderBase();
+
+    bool wait(std::optional<double> timeout);
+    int fileno();
+    void close();
+
+    [[nodiscard]] bool is_closed() const { return closing_.load(); }
+    [[nodiscard]] const std::string& label() const { return label_; }
+    [[nodiscard]] virtual base::Position position() const;
+    [[nodiscard]] std::uint64_t lag() const;
+    [[nodiscard]] std::uint64_t lost() const { return lost_bytes_; }
+    [[nodiscard]] std::optional<std::uint64_t> lost_messages() const { return lost_messages_; }
+    [[nodiscard]] std::optional<base::Position> last_position() const { return last_position_; }
+
+    // For Python's cycle collector: on_loss may lead back to this reader.
+    static int traverse(PyObject* self, visitproc visit, void* arg);
+    static int clear(PyObject* self);
+
+protected:
+    // Inside a method: one thread at a time. At its end finishes a close() that came from a signal handler or on_loss
+    // meanwhile.
+    class Use {
+    public:
+        // False if another thread is inside until the deadline. Raises InUse and Closed.
+        Use(ReaderBase& reader, const blocking::Deadline& deadline);
+        ~Use();
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+        explicit operator bool() const { return acquired_; }
+
+    private:
+        ReaderBase& reader_;
+        bool acquired_;
+    };
+
+    // The rest is called inside.
+
+    // Waits for a run of messages: true, and they can be looked at and committed. Tells of losses on the way.
+    bool next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline);
+    // Reads up to `most` messages and hands each to `take(frame, bytes)`. False if there was none in time.
+    template <class Take>
+    bool fetch(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline, Take&& take) {
+        while (next_run(most, most_bytes, deadline)) {
+            std::vector<nb::object> bodies = copies();
+            const std::vector<ring::Frame> frames(reader_->frames().begin(), reader_->frames().end());
+            if (reader_->commit()) {
+                last_position_ = frames.back().position;
+                for (std::size_t i = 0; i < frames.size(); ++i) take(frames[i], std::move(bodies[i]));
+                return true;
+            }
+            report_loss(ring::ReadStatus::lost);
+            if (deadline.has_passed()) break;
+        }
+        return false;
+    }
+    // Tells of a loss as on_loss says; returns if reading goes on.
+    void report_loss(ring::ReadStatus cause, bool always_raise = false);
+    ring::Reader& open_reader();
+    [[nodiscard]] bool has_reader() const { return reader_ != nullptr; }
+    [[nodiscard]] const std::shared_ptr<Session>& session() const { return session_; }
+    void note_last(base::Position position) { last_position_ = position; }
+
+    // What the topic layer adds.
+    virtual ring::Filter* filter() { return nullptr; }
+    virtual void stream_restarted() {}
+    [[nodiscard]] virtual bool has_pending() const { return false; }  // messages that were fetched ahead
+    virtual void check_readable() const {}                            // raises if reading is not allowed now
+
+private:
+    [[nodiscard]] std::vector<nb::object> copies() const;
+    bool is_empty_for_good(const blocking::Deadline& deadline);
+    void tell_loss(bool always_raise = false);
+    void let_go();
+
+    std::string label_;
+    nb::object on_loss_;
+    std::shared_ptr<Session> session_;  // the ring stays mapped as long as this reader is open
+    std::unique_ptr<ring::Reader> reader_;
+    std::unique_ptr<blocking::Listener> listener_;
+    UseLock lock_;
+    std::atomic<bool> closing_{false};
+    std::optional<ring::Loss> untold_loss_;
+    std::uint64_t lost_bytes_ = 0;
+    std::optional<std::uint64_t> lost_messages_ = 0;
+    std::optional<base::Position> last_position_;
+};
+
+// One run takes no more than this, so that a reader that is nearly overtaken gets something done.
+inline constexpr std::uint64_t most_bytes_a_run = 4u << 20;
+
+void bind_reader_base(nb::module_& module);
+void bind_raw_reader(nb::module_& module);
+void bind_topic_reader(nb::module_& module);
+
+}  // namespace toroni::bindings

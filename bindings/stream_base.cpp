@@ -1,0 +1,189 @@
+#include "stream_base.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include "python_waiter.hpp"
+#include "status.hpp"
+#include "toroni/ring/slot_table.hpp"
+
+namespace toroni::bindings {
+
+namespace {
+
+// Shorter copies are over before another thread could have taken the GIL.
+constexpr std::uint64_t copy_without_gil = 16 * 1024;
+
+[[noreturn]] void raise_no_room(const ring::Memory& memory, const ring::Writer& writer, std::uint64_t length,
+                                std::size_t written) {
+    const auto slow = writer.readers_in_the_way(length);
+    std::string text = "no room for a message of " + std::to_string(length) + " bytes";
+    for (const auto& reader : slow) {
+        text += "; " + ring::describe({reader}) + " is " + std::to_string(reader.lag) + " bytes (" +
+                std::to_string(reader.lag * 100 / memory.capacity()) + " % of the ring) behind";
+    }
+    raise(error_class("NoRoom")(to_str(text), slow, written));
+}
+
+[[noreturn]] void raise_stalled(const ring::Writer& writer) {
+    const auto pid = writer.lock_holder();
+    const std::string who = pid != 0 ? "process " + std::to_string(pid) : "another process";
+    raise("WriterStalled", who +
+                               " has held the writer mutex all the time: it is stopped (SIGSTOP, a debugger) or "
+                               "starved; continue it (kill -CONT) or end it");
+}
+
+ring::Role to_role(const std::string& role) {
+    if (role == "both") return ring::Role::both;
+    if (role == "reader") return ring::Role::reader;
+    if (role == "writer") return ring::Role::writer;
+    raise("InvalidArgument", "role must be 'both', 'reader' or 'writer'; got '" + role + "'");
+}
+
+// Asks the application's callable about slow readers.
+class WriteWaiter : public PythonWaiter {
+public:
+    WriteWaiter(const ring::Writer& writer, nb::handle callable) : writer_(writer), callable_(callable) {}
+    blocking::Answer ask(std::uint64_t length) {
+        using blocking::Answer;
+        return with_gil([&] {
+            if (attempt_++ == 0) began_ = blocking::Clock::now();
+            const std::chrono::duration<double> waited = blocking::Clock::now() - began_;
+            const nb::object slow =
+                error_class("SlowReaders")(writer_.readers_in_the_way(length), length, attempt_, waited.count());
+            const nb::object answer = callable_(slow);
+            const auto text = nb::isinstance<nb::str>(answer) ? nb::cast<std::string>(answer) : "";
+            if (text == "retry") return Answer::retry;
+            attempt_ = 0;
+            if (text == "overwrite") return Answer::overwrite;
+            if (text == "drop") return Answer::drop;
+            raise("InvalidArgument", "a backpressure callable answers 'retry', 'overwrite' or 'drop'; got " +
+                                         nb::cast<std::string>(nb::repr(answer)));
+        });
+    }
+
+private:
+    const ring::Writer& writer_;
+    nb::handle callable_;
+    std::size_t attempt_ = 0;
+    blocking::Clock::time_point began_;
+};
+
+}  // namespace
+
+StreamBase::StreamBase(ring::Options options, const std::string& role, const std::optional<NotifierChoice>& notifier,
+                       nb::handle backpressure)
+    : name_(options.name), default_policy_(to_policy(backpressure)) {
+    options.role = to_role(role);
+    std::shared_ptr<CustomNotifier> custom;
+    if (notifier) {
+        const auto& [kind, group, interface, port, object] = *notifier;
+        options.notifier = {static_cast<base::NotifierKind>(kind), group, interface, port, 0};
+        if (!object.is_none()) custom = std::make_shared<CustomNotifier>(object);
+    }
+    session_ = open(options, std::move(custom));
+}
+
+std::shared_ptr<Session> StreamBase::open(const ring::Options& options, std::shared_ptr<CustomNotifier> custom) {
+    const ReleasedGil released;  // a large ring takes a while to allocate and map
+    return std::make_shared<Session>(ring::Memory::open(options), std::move(custom));
+}
+
+std::shared_ptr<Session> StreamBase::session() const {
+    if (!session_) raise("Closed", "'" + name_ + "' is closed");
+    return session_;
+}
+
+std::shared_ptr<Session> StreamBase::writing_session() const {
+    auto session = this->session();
+    if (!session->memory->may_write()) raise("InvalidArgument", "'" + name_ + "' was opened with role='reader'");
+    return session;
+}
+
+blocking::WriteResult StreamBase::write(Session& session, Outbox& messages, const Policy& policy) const {
+    blocking::WriteResult result;
+    write(session, messages, policy, result);
+    return result;
+}
+
+void StreamBase::write(Session& session, Outbox& messages, const Policy& policy, blocking::WriteResult& result) const {
+    const auto outgoing = messages.outgoing();
+    const blocking::WriteRequest request{.messages = outgoing,
+                                         .may_wait = policy.may_wait,
+                                         .overwrite = policy.overwrite,
+                                         .sleep = policy.sleep,
+                                         .ask = !policy.ask.is_none(),
+                                         .timeout = policy.timeout};
+    WriteWaiter waiter(session.writer, policy.ask);
+    if (messages.total() > copy_without_gil) waiter.before_wait();
+    blocking::write(*session.memory, session.writer, *session.notifier, request, waiter, result);
+    waiter.finish();
+    if (result.status == blocking::WriteStatus::lock_timeout) raise_stalled(session.writer);
+    if (result.status == blocking::WriteStatus::unusable) {
+        raise("BusDamaged", "the writer mutex of '" + name_ + "' is damaged; remove the bus and make it anew");
+    }
+    if (result.status == blocking::WriteStatus::no_room && !policy.drop) {
+        raise_no_room(*session.memory, session.writer, outgoing[result.count].length, result.count);
+    }
+}
+
+int StreamBase::traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (nb::inst_ready(self)) Py_VISIT(nb::inst_ptr<StreamBase>(self)->default_policy_.ask.ptr());
+    return 0;
+}
+
+int StreamBase::clear(PyObject* self) {
+    if (nb::inst_ready(self)) nb::inst_ptr<StreamBase>(self)->default_policy_.ask = nb::none();
+    return 0;
+}
+
+void bind_stream_base(nb::module_& module) {
+    static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(&StreamBase::traverse)},
+                                  {Py_tp_clear, reinterpret_cast<void*>(&StreamBase::clear)},
+                                  {0, nullptr}};
+    nb::class_<StreamBase>(module, "StreamBase", nb::type_slots(slots), "A bus, open in this process.")
+        .def("_close", &StreamBase::close)
+        .def(
+            "stats", [](const StreamBase& self) { return statistics_of(*self.session()); },
+            "The counters now. Raises Closed.")
+        .def(
+            "readers", [](const StreamBase& self) { return ring::list_readers(*self.session()->memory); },
+            "Everybody who holds a reader slot, dead owners included. Raises Closed.")
+        .def_prop_ro(
+            "name", [](const StreamBase& self) { return self.name(); }, "The bus's name.")
+        .def_prop_ro("closed", &StreamBase::is_closed, "Whether close() was called.")
+        .def_prop_ro(
+            "capacity", [](const StreamBase& self) { return self.session()->memory->capacity(); }, "Bytes in the ring.")
+        .def_prop_ro(
+            "max_readers", [](const StreamBase& self) { return self.session()->memory->max_readers(); },
+            "Number of reader slots.")
+        .def_prop_ro(
+            "max_message", [](const StreamBase& self) { return self.session()->writer.max_body(); },
+            "Bytes in the largest message; on a bus with topics the topic and 10 bytes more are part of it.")
+        .def_prop_ro(
+            "position",
+            [](const StreamBase& self) {
+                return self.session()->memory->ring().free_pos.load(std::memory_order_acquire);
+            },
+            "Stream end: where the next message goes.")
+        .def_prop_ro("_notifier",
+                     [](const StreamBase& self) {
+                         const auto& notifier = self.session()->memory->notifier();
+                         return std::make_tuple(static_cast<std::uint32_t>(notifier.kind), notifier.group,
+                                                notifier.interface, notifier.port);
+                     })
+        .def_prop_ro("_generation", [](const StreamBase& self) { return self.session()->memory->generation(); })
+        .def("_new_generation", [](const StreamBase& self) {
+            const auto session = self.session();
+            if (!session->memory->may_read()) {
+                raise("InvalidArgument", "'" + self.name() + "' was opened with role='writer'");
+            }
+            return session->memory->new_generation();
+        });
+    module.def("_unlink", &ring::Memory::remove, nb::arg("name"), nb::arg("directory"));
+}
+
+}  // namespace toroni::bindings

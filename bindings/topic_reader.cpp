@@ -1,0 +1,250 @@
+#include "topic_reader.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "borrowed.hpp"
+#include "message.hpp"
+
+namespace toroni::bindings {
+
+namespace {
+
+// What is fetched ahead where messages are taken one by one.
+constexpr std::size_t messages_ahead = 64;
+constexpr std::uint64_t bytes_ahead = 64 * 1024;
+// Topics that are remembered, wanted or not; then all are forgotten.
+constexpr std::size_t most_known = 16 * 1024;
+
+}  // namespace
+
+// ---- which messages are wanted ----------------------------------------------------------------------------
+
+ring::Filter* TopicReader::filter() {
+    recognised_.clear();
+    if (known_.size() >= most_known) forget_topics();
+    return &filter_;
+}
+
+void TopicReader::forget_topics() {
+    last_known_ = nullptr;
+    known_.clear();
+}
+
+ring::Filter::Verdict TopicReader::TopicFilter::judge(const std::byte* body, ring::Frame& frame) {
+    const auto header = decoder_.decode(body, frame.length);
+    if (!header) return Verdict::refuse;
+    auto*& last = reader_.last_known_;
+    if (last == nullptr || last->first != header->topic) {
+        auto found = reader_.known_.find(header->topic);
+        if (found == reader_.known_.end()) {
+            found = reader_.known_.emplace(header->topic, KnownTopic{reader_.subscriptions_.route(header->topic), {}})
+                        .first;
+        }
+        last = &*found;
+    }
+    if (!last->second.route.admits(*header)) return Verdict::skip;
+    frame.prefix = header->size;
+    frame.tag = &reader_.recognised_.emplace_back(Recognised{last, header->generation, header->descendants});
+    return Verdict::take;
+}
+
+std::uint64_t TopicReader::subscribe(nb::handle topic, bool descendants, bool historic, bool has_handler) {
+    const TopicName name(topic);
+    const Use use(*this, blocking::Deadline(std::nullopt));
+    const auto generation = historic ? 0 : session()->memory->new_generation();
+    forget_topics();
+    const auto id = subscriptions_.add(std::string(name.text()), descendants, generation);
+    if (has_handler) with_handlers_.insert(id);
+    return id;
+}
+
+bool TopicReader::unsubscribe(std::uint64_t id) {
+    const Use use(*this, blocking::Deadline(std::nullopt));
+    if (!subscriptions_.remove(id)) return false;
+    with_handlers_.erase(id);
+    forget_topics();
+    std::erase_if(pending_, [&](const Pending& pending) {  // fetched ahead, and wanted no more
+        const TopicName name(topic_of(pending.message));
+        const topic::Header header{pending.generation, pending.descendants, name.text()};
+        return !subscriptions_.route(name.text()).admits(header);
+    });
+    return true;
+}
+
+void TopicReader::stream_restarted() {
+    subscriptions_.renew(session()->memory->new_generation());
+    forget_topics();
+}
+
+void TopicReader::check_readable() const {
+    if (has_lent_) raise("InUse", "a borrowed message of this reader has not been released yet");
+}
+
+// ---- taking them ------------------------------------------------------------------------------------------
+
+nb::object TopicReader::name_of(KnownTopics::value_type& known) {
+    if (!known.second.name.is_valid()) known.second.name = to_topic(known.first);
+    return known.second.name;
+}
+
+bool TopicReader::fill(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {
+    return fetch(most, most_bytes, deadline, [&](const ring::Frame& frame, nb::object&& body) {
+        const auto& recognised = *static_cast<const Recognised*>(frame.tag);
+        pending_.push_back({make_message(name_of(*recognised.known), std::move(body), frame.position),
+                            recognised.generation, recognised.descendants});
+    });
+}
+
+TopicReader::Pending TopicReader::pop() {
+    Pending pending = std::move(pending_.front());
+    pending_.pop_front();
+    note_last(position_of(pending.message));
+    return pending;
+}
+
+nb::object TopicReader::recv(std::optional<double> timeout) {
+    const blocking::Deadline deadline(to_timeout(timeout));
+    const Use use(*this, deadline);
+    if (!use || (pending_.empty() && !fill(messages_ahead, bytes_ahead, deadline))) return nb::none();
+    return pop().message;
+}
+
+nb::object TopicReader::next() {
+    if (is_closed()) throw nb::stop_iteration();
+    try {
+        return recv(std::nullopt);
+    } catch (const nb::python_error& error) {
+        if (!is_closed() || !error.matches(error_class("Closed"))) throw;
+        throw nb::stop_iteration();
+    }
+}
+
+nb::list TopicReader::recv_many(std::size_t most, std::optional<double> timeout) {
+    if (most == 0) raise("InvalidArgument", "max must be at least 1");
+    nb::list messages;
+    const blocking::Deadline deadline(to_timeout(timeout));
+    const Use use(*this, deadline);
+    if (!use || (pending_.empty() && !fill(most, most_bytes_a_run, deadline))) return messages;
+    while (!pending_.empty() && messages.size() < most) messages.append(pop().message);
+    return messages;
+}
+
+nb::object TopicReader::borrow(nb::handle self, std::optional<double> timeout) {
+    const blocking::Deadline deadline(to_timeout(timeout));
+    const Use use(*this, deadline);
+    if (!use) return nb::none();
+    if (!pending_.empty()) {  // a copy already
+        const nb::object message = pop().message;
+        const nb::object data = nb::borrow(data_of(message));
+        ShownBytes shown{nullptr, data, PyBytes_AS_STRING(data.ptr()),
+                         static_cast<std::size_t>(PyBytes_GET_SIZE(data.ptr()))};
+        return nb::cast(new Borrowed(nb::borrow(self), nb::borrow(topic_of(message)), position_of(message),
+                                     std::move(shown), false),
+                        nb::rv_policy::take_ownership);
+    }
+    if (!next_run(1, most_bytes_a_run, deadline)) return nb::none();
+    ring::Reader& reader = open_reader();
+    reader.pin();
+    const ring::Frame& frame = reader.frames().front();
+    ShownBytes shown{session(), nb::none(), reader.payload_of(frame), frame.payload()};
+    auto made = std::make_unique<Borrowed>(nb::borrow(self), name_of(*static_cast<const Recognised*>(frame.tag)->known),
+                                           frame.position, std::move(shown), true);
+    has_lent_ = true;
+    return nb::cast(made.release(), nb::rv_policy::take_ownership);
+}
+
+nb::object TopicReader::take_for_dispatch(base::Position end) {
+    const blocking::Deadline deadline(os::Nanoseconds{0});
+    const Use use(*this, deadline);
+    if (!use || (pending_.empty() && !fill(messages_ahead, bytes_ahead, deadline))) return nb::none();
+    if (base::distance(position_of(pending_.front().message), end) <= 0) return nb::none();
+    const Pending& first = pending_.front();
+    const TopicName name(topic_of(first.message));
+    auto ids = subscriptions_.matching({first.generation, first.descendants, name.text()});
+    std::erase_if(ids, [&](auto id) { return !with_handlers_.contains(id); });
+    if (ids.empty()) return nb::bool_(false);
+    return nb::make_tuple(pop().message, ids);
+}
+
+base::Position TopicReader::position() const {
+    const base::Position position = ReaderBase::position();
+    return pending_.empty() ? position : position_of(pending_.front().message);
+}
+
+// ---- lending ----------------------------------------------------------------------------------------------
+
+bool TopicReader::give_back(const Session& lender, base::Position position) {
+    has_lent_ = false;
+    note_last(position);
+    try {
+        const Use use(*this, blocking::Deadline(std::nullopt));
+        return open_reader().commit();
+    } catch (const nb::python_error& error) {
+        if (!error.matches(error_class("Closed"))) throw;
+    }
+    base::fence::acquire();  // it was looked at before the claim: pairs with Writer::claim
+    return !base::is_lost(position, lender.memory->horizon(), lender.memory->capacity());
+}
+
+void TopicReader::raise_overwritten() {
+    const Use use(*this, blocking::Deadline(std::nullopt));
+    report_loss(ring::ReadStatus::lost, true);
+}
+
+void bind_topic_reader(nb::module_& module) {
+    nb::class_<TopicReader, ReaderBase>(module, "TopicReader", "A position in a bus; use toroni.Bus.subscribe().")
+        .def(nb::init<const StreamBase&, nb::handle, const std::string&, nb::handle>(), nb::arg("bus"),
+             nb::arg("start").none(), nb::arg("label"), nb::arg("on_loss").none())
+        .def("_subscribe", &TopicReader::subscribe, nb::arg("topic"), nb::arg("descendants"), nb::arg("historic"),
+             nb::arg("has_handler") = false)
+        .def("_unsubscribe", &TopicReader::unsubscribe, nb::arg("id"))
+        .def("_take_for_dispatch", &TopicReader::take_for_dispatch, nb::arg("end"),
+             nb::sig("def _take_for_dispatch(self, end: int) -> tuple[Message, list[int]] | Literal[False] | None"))
+        .def("recv", &TopicReader::recv, nb::arg("timeout") = nb::none(),
+             nb::sig("def recv(self, timeout: float | None = None) -> Message | None"),
+             R"(The next message of the topics subscribed to; waits for it without using the CPU.
+
+Args:
+    timeout: seconds to wait at most; None for ever, 0 not at all.
+
+Returns:
+    The message, or None if there was none in time.
+
+Raises:
+    MessagesLost: this reader was overtaken, and on_loss is "raise"; the next call goes on behind the gap.
+    InUse: a borrowed message has not been released; or called from a signal handler that interrupted this reader.
+    Closed: after close(), also by another thread during the wait.)")
+        .def("recv_many", &TopicReader::recv_many, nb::arg("max") = 1024, nb::arg("timeout") = nb::none(),
+             nb::sig("def recv_many(self, max: int = 1024, timeout: float | None = None) -> list[Message]"),
+             R"(What is there now, up to `max` messages; waits for the first one as `recv` does.
+
+Returns:
+    The messages in order; an empty list after `timeout` seconds without any. Perhaps fewer than there are.
+
+Raises:
+    As `recv`. InvalidArgument: `max` is less than 1.)")
+        .def(
+            "borrow",
+            [](nb::handle self, std::optional<double> timeout) {
+                return nb::inst_ptr<TopicReader>(self)->borrow(self, timeout);
+            },
+            nb::arg("timeout") = nb::none(),
+            nb::sig("def borrow(self, timeout: float | None = None) -> BorrowedMessage | None"),
+            R"(The next message as `recv`, but shown in place, without a copy. Release it before the next read:
+
+    with reader.borrow() as message:
+        image = numpy.frombuffer(message.data, numpy.uint8).copy()
+
+Returns:
+    The message, or None if there was none in time.
+
+Raises:
+    As `recv`.)")
+        .def(
+            "__iter__", [](nb::handle self) { return nb::borrow(self); }, nb::sig("def __iter__(self) -> Self"))
+        .def("__next__", &TopicReader::next, nb::sig("def __next__(self) -> Message"));
+}
+
+}  // namespace toroni::bindings

@@ -1,0 +1,92 @@
+// toroni._core.TopicReader: reads the messages of the topics that it has subscribed to.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "reader_base.hpp"
+#include "toroni/topic/subscriptions.hpp"
+
+namespace toroni::bindings {
+
+// Fetches ahead: a run of small messages is copied at once, and handed out one by one.
+class TopicReader : public ReaderBase {
+public:
+    using ReaderBase::ReaderBase;
+
+    // Returns an id for unsubscribe(). A historic one gets what was created before it, too; one with a handler is for
+    // take_for_dispatch().
+    std::uint64_t subscribe(nb::handle topic, bool descendants, bool historic, bool has_handler);
+    bool unsubscribe(std::uint64_t id);
+
+    nb::object recv(std::optional<double> timeout);
+    nb::object next();
+    nb::list recv_many(std::size_t most, std::optional<double> timeout);
+    nb::object borrow(nb::handle self, std::optional<double> timeout);
+    // The next message that is there, and the ids of the subscriptions with a handler that it meets; None at `end`,
+    // False if it meets none, and then it stays.
+    nb::object take_for_dispatch(base::Position end);
+
+    [[nodiscard]] base::Position position() const override;
+    // Ends the loan of the message that lies in the ring. True if it was whole to the end.
+    bool give_back(const Session& lender, base::Position position);
+    // Goes on at the stream end, and raises MessagesLost whatever on_loss says: somebody has looked at those bytes.
+    void raise_overwritten();
+
+protected:
+    ring::Filter* filter() override;
+    void stream_restarted() override;
+    [[nodiscard]] bool has_pending() const override { return !pending_.empty(); }
+    void check_readable() const override;
+
+private:
+    // A topic that was seen, and who wants it: looked up once, and again when the subscriptions change.
+    struct KnownTopic {
+        topic::Route route;
+        nb::object name;  // a str, made when first needed
+    };
+    struct Hash : std::hash<std::string_view> {
+        using is_transparent = void;
+    };
+    using KnownTopics = std::unordered_map<std::string, KnownTopic, Hash, std::equal_to<>>;
+
+    class TopicFilter : public ring::Filter {
+    public:
+        explicit TopicFilter(TopicReader& reader) : reader_(reader) {}
+        Verdict judge(const std::byte* body, ring::Frame& frame) override;
+
+    private:
+        TopicReader& reader_;
+        topic::Decoder decoder_;
+    };
+
+    struct Pending {
+        nb::object message;
+        topic::Generation generation;
+        bool descendants;
+    };
+    // What a frame was recognised as, kept until the run is committed.
+    struct Recognised {
+        KnownTopics::value_type* known;
+        topic::Generation generation;
+        bool descendants;
+    };
+
+    [[nodiscard]] nb::object name_of(KnownTopics::value_type& known);
+    bool fill(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline);
+    [[nodiscard]] Pending pop();
+    void forget_topics();
+
+    topic::Subscriptions subscriptions_;
+    std::unordered_set<topic::Subscriptions::Id> with_handlers_;
+    KnownTopics known_;
+    KnownTopics::value_type* last_known_ = nullptr;
+    std::deque<Recognised> recognised_;
+    std::deque<Pending> pending_;
+    TopicFilter filter_{*this};
+    bool has_lent_ = false;
+};
+
+}  // namespace toroni::bindings

@@ -1,0 +1,40 @@
+// The body of a message with a topic: base/layout.hpp draws it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "toroni/base/layout.hpp"
+
+namespace toroni::topic {
+
+// Counts subscriptions: a message carries the count at its creation, a subscription that at its own, and gets no
+// message with a smaller one. One with a start in the past has 0.
+using Generation = std::uint64_t;
+
+struct Header {
+    Generation generation = 0;
+    bool descendants = false;  // posted to all below the topic too
+    std::string_view topic;
+    std::uint64_t size = 0;  // bytes before the payload
+};
+
+// What stands before the topic's bytes and its NUL.
+[[nodiscard]] std::array<std::byte, base::topic_name_offset> encode_prefix(Generation generation, bool descendants);
+
+// Reads the header of a body that may be changing at that moment: what it says is to be believed only if a test
+// afterwards shows that it was not.
+class Decoder {
+public:
+    // Nothing if the body has no such header. The topic stays valid until the next call.
+    [[nodiscard]] std::optional<Header> decode(const std::byte* body, std::uint64_t length);
+
+private:
+    std::string topic_;  // a private copy: looked at twice, it must be the same
+};
+
+}  // namespace toroni::topic

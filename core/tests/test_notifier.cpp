@@ -1,0 +1,171 @@
+// Every way of notification, run through the same tests; and the thread that watches for event loops.
+#include <poll.h>
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "fixtures.hpp"
+
+using namespace fixtures;
+using blocking::Clock;
+using blocking::Deadline;
+
+namespace {
+
+constexpr os::Nanoseconds patience{30'000'000'000};
+
+const std::vector<base::NotifierAddress> all_notifiers{
+    {.kind = base::NotifierKind::futex, .group = 0, .interface = 0, .port = 0, .reserved = 0},
+    {.kind = base::NotifierKind::poll, .group = 0, .interface = 0, .port = 0, .reserved = 0},
+    {.kind = base::NotifierKind::multicast,
+     .group = 0x010101e0,
+     .interface = 0x0100007f,
+     .port = 0x070d,
+     .reserved = 0},
+};
+
+struct Notified {
+    explicit Notified(const base::NotifierAddress& notifier) {
+        bus.options.notifier = notifier;
+        memory = bus.open();
+    }
+    void write(std::uint64_t seed) const {
+        ring::Writer writer(memory);
+        CHECK(fixtures::write(*memory, writer, make_message(seed, 8 + seed * 37 % 300)).has_value());
+    }
+    TemporaryBus bus;
+    std::shared_ptr<ring::Memory> memory;
+    blocking::Watchers watchers;
+};
+
+bool is_readable(int descriptor, int milliseconds) {
+    pollfd entry{descriptor, POLLIN, 0};
+    return poll(&entry, 1, milliseconds) == 1;
+}
+
+std::size_t take_all(ring::Reader& reader, blocking::Listener& listener) {
+    listener.disarm(reader);
+    std::vector<Received> received;
+    do {
+        while (read(reader, received) == ring::ReadStatus::messages) {
+        }
+    } while (!listener.arm(reader));
+    for (const auto& message : received) CHECK(is_whole(message.bytes));
+    return received.size();
+}
+
+std::size_t threads() {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+}  // namespace
+
+TEST(a_sleeping_reader_is_woken_each_time) {
+    for (const auto& notifier : all_notifiers) {
+        Notified there(notifier), back(notifier);
+        ring::Reader question(there.memory, {}, "question"), answer(back.memory, {}, "answer");
+        const auto hears_question = blocking::make_listener(there.memory, there.watchers);
+        const auto hears_answer = blocking::make_listener(back.memory, back.watchers);
+        constexpr std::uint64_t rounds = 300;
+        std::thread other([&] {
+            NoSignals waiter;
+            std::vector<Received> received;
+            for (std::uint64_t i = 0; i < rounds; ++i) {
+                CHECK(blocking::wait_for_news(question, *hears_question, Deadline(patience), waiter));
+                CHECK(read(question, received) == ring::ReadStatus::messages);
+                back.write(i);
+            }
+        });
+        NoSignals waiter;
+        std::vector<Received> received;
+        const auto begin = Clock::now();
+        for (std::uint64_t i = 0; i < rounds; ++i) {
+            there.write(i);
+            CHECK(blocking::wait_for_news(answer, *hears_answer, Deadline(patience), waiter));
+            CHECK(read(answer, received) == ring::ReadStatus::messages);
+        }
+        other.join();
+        CHECK(Clock::now() - begin < std::chrono::seconds{60});  // a lost wake-up costs a second
+    }
+}
+
+TEST(the_descriptor_is_readable_exactly_when_there_is_news) {
+    for (const auto& notifier : all_notifiers) {
+        Notified bus(notifier);
+        ring::Reader reader(bus.memory, {}, "r");
+        const auto listener = blocking::make_listener(bus.memory, bus.watchers);
+        const int descriptor = listener->descriptor(reader);
+        CHECK_EQUAL(descriptor, listener->descriptor(reader));
+        CHECK(is_readable(descriptor, 30'000));  // at first, so that nobody waits for what is there already
+        for (std::uint64_t i = 0; i < 200; ++i) {
+            CHECK_EQUAL(take_all(reader, *listener), 0u);
+            if (notifier.kind != base::NotifierKind::poll) CHECK(!is_readable(descriptor, 0));
+            for (std::uint64_t j = 0; j <= i % 3; ++j) bus.write(i);
+            CHECK(is_readable(descriptor, 30'000));
+            CHECK(is_readable(descriptor, 0));  // and stays so until somebody has looked
+            CHECK_EQUAL(take_all(reader, *listener), i % 3 + 1);
+        }
+        listener->disarm(reader);
+    }
+}
+
+TEST(many_readers_in_event_loops_share_one_thread_while_they_wait) {
+    Notified bus(all_notifiers[0]);
+    const std::size_t before = threads();
+    std::vector<std::unique_ptr<ring::Reader>> readers;
+    std::vector<std::unique_ptr<blocking::Listener>> listeners;
+    for (int i = 0; i < 8; ++i) {
+        readers.push_back(std::make_unique<ring::Reader>(bus.memory, ring::Start{}, "r"));
+        listeners.push_back(blocking::make_listener(bus.memory, bus.watchers));
+        static_cast<void>(listeners.back()->descriptor(*readers.back()));
+        CHECK_EQUAL(take_all(*readers.back(), *listeners.back()), 0u);
+    }
+    CHECK_EQUAL(threads(), before + 2);  // the keeper and the watcher
+    std::atomic<bool> stop{false};
+    std::thread writing([&] {
+        for (std::uint64_t i = 1; !stop.load(); ++i) bus.write(i);
+    });
+    for (int round = 0; round < 300; ++round) {
+        for (std::size_t i = 0; i < readers.size(); ++i) {
+            CHECK(is_readable(listeners[i]->descriptor(*readers[i]), 30'000));
+            take_all(*readers[i], *listeners[i]);
+        }
+    }
+    stop.store(true);
+    for (std::size_t i = 0; i < readers.size(); ++i) listeners[i]->disarm(*readers[i]);
+    for (auto& reader : readers) reader.reset();  // or the writer waits for them
+    writing.join();
+    listeners.clear();
+    CHECK_EQUAL(threads(), before);
+}
+
+TEST(a_thread_that_nobody_needs_ends_by_itself_and_comes_back) {
+    Notified bus(all_notifiers[0]);
+    ring::Reader reader(bus.memory, {}, "r");
+    const std::size_t before = threads();
+    const auto listener = blocking::make_listener(bus.memory, bus.watchers);
+    const int descriptor = listener->descriptor(reader);
+    CHECK_EQUAL(threads(), before);
+    for (std::uint64_t i = 0; i < 2; ++i) {
+        take_all(reader, *listener);
+        CHECK_EQUAL(threads(), before + 1);
+        bus.write(i);
+        CHECK(is_readable(descriptor, 30'000));
+        listener->disarm(reader);
+        while (threads() != before) std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+}
+
+TEST(who_asks_for_another_notifier_is_told_both) {
+    Notified bus(all_notifiers[2]);
+    auto options = bus.bus.options;
+    for (const auto& other : all_notifiers) {
+        options.notifier = other;
+        if (other == all_notifiers[2]) continue;
+        CHECK_THROWS(ring::Memory::open(options), base::ErrorCode::incompatible);
+    }
+    options.notifier.reset();
+    CHECK(ring::Memory::open(options)->notifier() == all_notifiers[2]);
+}

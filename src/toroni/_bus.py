@@ -1,0 +1,90 @@
+"""The bus: topics on one totally ordered stream."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+from toroni import _core
+from toroni._async_writer import AsyncWriter
+from toroni._errors import InvalidArgument
+from toroni._opening import OnLoss, Opened, Start
+from toroni._reader import Reader
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from toroni._backpressure import Backpressure
+
+
+class Bus(Opened, _core.Bus):
+    __doc__ = Opened.__doc__
+    __module__ = "toroni"  # where users find it
+
+    def subscribe(
+        self,
+        *topics: str,
+        descendants: bool = False,
+        start: Start = "now",
+        label: str = "",
+        on_loss: OnLoss = "raise",
+    ) -> Reader:
+        """A new reader of these topics, which takes a slot while it is open.
+
+        When it returns, the reader gets every message that is created from then on.
+
+        Args:
+            topics: none, one or more; `Reader.subscribe` and `Reader.on` add others later.
+            descendants: each with all topics below it; "" and "/" are above all.
+            start: "now", or "oldest" for all that the ring still holds, also of processes that are gone, or a
+                position, where a message must start: what was posted to `topics` from there on.
+            label: up to 63 bytes, for those who see this reader in statistics and errors.
+            on_loss: what to do when this reader was overtaken: "raise" raises MessagesLost, "skip" goes on, a
+                callable is called with the MessagesLost. The next message is the first one behind the gap.
+
+        Raises:
+            NoFreeSlot: all slots are taken; names the holders.
+            InvalidArgument: no message starts at `start`, a label too long, a NUL in a topic, role="writer".
+        """
+        if isinstance(start, str) and start not in ("now", "oldest"):
+            raise InvalidArgument(f"start must be 'now', 'oldest' or a position; got {start!r}")
+        reader = Reader(self, start, label, on_loss)
+        try:
+            reader._subscribe_all(topics, descendants, historic=start != "now")
+        except BaseException:
+            reader.close()
+            raise
+        self._readers.add(reader)
+        return reader
+
+    def async_writer(
+        self,
+        executor: Executor | asyncio.AbstractEventLoop | Callable[[Callable[[], None]], object] | None = None,
+        *,
+        limit: int | None = None,
+        backpressure: Backpressure | None = None,
+    ) -> AsyncWriter:
+        """A writer whose `post` never waits: messages are queued, and written by one job at a time.
+
+        Args:
+            executor: where the jobs run: an Executor; an asyncio loop, for its default executor; or a callable that
+                has its argument called soon, as `loop.call_soon_threadsafe` does. None: the running asyncio loop.
+            limit: the most messages that may be queued; None for any number.
+            backpressure: of the writing, instead of the bus's own policy.
+
+        Raises:
+            InvalidArgument: no executor, and no running loop; role="reader".
+        """
+        return AsyncWriter(self, executor, limit, backpressure)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
