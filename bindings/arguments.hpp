@@ -31,7 +31,7 @@ struct Policy {
 };
 
 inline Policy to_policy(nb::handle object) {
-    if (!nb::hasattr(object, "_rule")) {
+    if (PyType_Check(object.ptr()) || !nb::hasattr(object, "_rule")) {
         if (PyCallable_Check(object.ptr()) && !PyType_Check(object.ptr())) {
             return {.may_wait = false, .overwrite = false, .drop = true, .ask = nb::borrow(object)};
         }

@@ -49,8 +49,9 @@ public:
     blocking::Answer ask(std::uint64_t length) {
         using blocking::Answer;
         return with_gil([&] {
-            if (attempt_++ == 0) began_ = blocking::Clock::now();
-            const std::chrono::duration<double> waited = blocking::Clock::now() - began_;
+            const auto now = blocking::Clock::now();
+            if (attempt_++ == 0) began_ = now;
+            const std::chrono::duration<double> waited = now - began_;
             const nb::object slow =
                 error_class("SlowReaders")(writer_.readers_in_the_way(length), length, attempt_, waited.count());
             const nb::object answer = callable_(slow);

@@ -35,7 +35,7 @@ sockaddr_in group_of(const MulticastAddress& address) {
 MulticastSender::MulticastSender(const MulticastAddress& address) : socket_(open_socket()) {
     ip_mreqn interface{};
     interface.imr_address.s_addr = address.interface;
-    set_option(socket_, IPPROTO_IP, IP_MULTICAST_IF, interface, "send notifications through that interface");
+    set_option(socket_, IPPROTO_IP, IP_MULTICAST_IF, interface, "send notifications by multicast on that interface (is it up, in this network namespace?)");
     set_option(socket_, IPPROTO_IP, IP_MULTICAST_TTL, 0, "keep notifications on this machine");
     set_option(socket_, IPPROTO_IP, IP_MULTICAST_LOOP, 1, "let this machine hear notifications");
     const sockaddr_in group = group_of(address);
