@@ -107,7 +107,6 @@ public:
             }
             const auto published = writer_.publish(request_.messages.subspan(result_.count), rule_);
             writer_.unlock();
-            if (published.anything && writer_.somebody_waits()) notifier_.notify(writer_);
             if (published.count != 0) {
                 result_.count += published.count;
                 result_.last = published.last;
@@ -117,6 +116,7 @@ public:
                 leave();  // for each publication its own turn
                 answered_ = false;
             }
+            if (published.anything && writer_.somebody_waits()) notifier_.notify(writer_);
             if (published.status == ring::PublishStatus::no_room && !make_room(result_.count, sequence)) {
                 result_.status = WriteStatus::no_room;
                 return;

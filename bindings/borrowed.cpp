@@ -6,64 +6,113 @@
 
 namespace toroni::bindings {
 
-namespace {
+// ---- the loan ---------------------------------------------------------------------------------------------
 
-int get_buffer(PyObject* self, Py_buffer* view, int flags) {
-    auto& shown = *nb::inst_ptr<ShownBytes>(self);
-    const int failed =
-        PyBuffer_FillInfo(view, self, const_cast<void*>(shown.data), static_cast<Py_ssize_t>(shown.size), 1, flags);
-    if (failed == 0) ++shown.exports;
-    return failed;
+Loan::Loan(nb::object copy)
+    : copy_(std::move(copy)),
+      data_(PyBytes_AS_STRING(copy_.ptr())),
+      size_(static_cast<std::size_t>(PyBytes_GET_SIZE(copy_.ptr()))) {}
+
+Loan::~Loan() { give_back_silently(); }
+
+nb::object Loan::give_back(bool tell) {
+    if (!reader_.is_valid()) return nb::none();
+    nb::object lost = nb::inst_ptr<TopicReader>(reader_)->give_back(*session_, position_, tell);
+    reader_.reset();
+    return lost;
 }
 
-void release_buffer(PyObject* self, Py_buffer*) { --nb::inst_ptr<ShownBytes>(self)->exports; }
-
-}  // namespace
-
-Borrowed::Borrowed(nb::object reader, nb::object topic, base::Position position, ShownBytes shown, bool in_ring)
-    : reader_(std::move(reader)),
-      topic_(std::move(topic)),
-      position_(position),
-      shown_(nb::cast(std::move(shown))),
-      in_ring_(in_ring) {
-    view_ = nb::steal(PyMemoryView_FromObject(shown_.ptr()));
-    if (!view_.is_valid()) throw nb::python_error();
-}
-
-Borrowed::~Borrowed() {
-    if (is_released_) return;
+void Loan::give_back_silently() noexcept {
+    if (!reader_.is_valid()) return;
+    const nb::error_scope whatever_is_raised_now;
     try {
-        give_back();
-    } catch (...) {  // a destructor tells nobody; if it was overwritten, the next read does
-        PyErr_Clear();
+        give_back(false);
+    } catch (nb::python_error& error) {
+        error.discard_as_unraisable("giving back a borrowed message");
     }
 }
 
-bool Borrowed::give_back() {
-    if (!in_ring_) return true;
-    return nb::inst_ptr<TopicReader>(reader_)->give_back(*nb::inst_ptr<ShownBytes>(shown_)->session, position_);
+int Loan::get_buffer(PyObject* self, Py_buffer* view, int flags) {
+    if (!nb::inst_ready(self)) {
+        PyErr_SetString(PyExc_BufferError, "not initialised");
+        return -1;
+    }
+    Loan& loan = *nb::inst_ptr<Loan>(self);
+    const int failed =
+        PyBuffer_FillInfo(view, self, const_cast<void*>(loan.data_), static_cast<Py_ssize_t>(loan.size_), 1, flags);
+    if (failed == 0) ++loan.exports_;
+    return failed;
+}
+
+void Loan::release_buffer(PyObject* self, Py_buffer*) { --nb::inst_ptr<Loan>(self)->exports_; }
+
+int Loan::traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (nb::inst_ready(self)) Py_VISIT(nb::inst_ptr<Loan>(self)->reader_.ptr());
+    return 0;
+}
+
+int Loan::clear(PyObject* self) {
+    if (!nb::inst_ready(self)) return 0;
+    nb::inst_ptr<Loan>(self)->give_back_silently();
+    nb::inst_ptr<Loan>(self)->reader_.reset();
+    return 0;
+}
+
+// ---- the message ------------------------------------------------------------------------------------------
+
+Borrowed::Borrowed(nb::object loan, nb::object topic, base::Position position)
+    : loan_(std::move(loan)),
+      view_(nb::steal(PyMemoryView_FromObject(loan_.ptr()))),
+      topic_(std::move(topic)),
+      position_(position) {
+    if (!view_.is_valid()) throw nb::python_error();
 }
 
 void Borrowed::release() {
-    if (std::exchange(is_released_, true)) return;
-    const bool is_whole = give_back();
-    // A view of the memoryview (a NumPy array) makes this fail; one beside it (a slice) keeps it exported.
-    const nb::object released = nb::steal(PyObject_CallMethod(view_.ptr(), "release", nullptr));
-    if (!released.is_valid()) PyErr_Clear();
-    if (!is_whole) nb::inst_ptr<TopicReader>(reader_)->raise_overwritten();
-    if (!released.is_valid() || nb::inst_ptr<ShownBytes>(shown_)->exports != 0) {
+    if (is_released_ || !loan_.is_valid()) return;
+    Loan& loan = *nb::inst_ptr<Loan>(loan_);
+    const nb::object lost = loan.give_back(true);
+    is_released_ = true;
+    // A view of the memoryview (a NumPy array) makes this fail; one beside it (a slice) keeps the loan exported.
+    const nb::object ended = nb::steal(PyObject_CallMethod(view_.ptr(), "release", nullptr));
+    if (!ended.is_valid()) PyErr_Clear();
+    if (!lost.is_none()) raise(lost);
+    if (!ended.is_valid() || loan.is_shown()) {
         raise("ViewInUse", "a view of the borrowed message at position " + std::to_string(position_) +
                                " is still there (an array or a slice), and may change from now on; copy what you keep, "
                                "and delete views before the message is released");
     }
 }
 
+int Borrowed::traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (!nb::inst_ready(self)) return 0;
+    const Borrowed& borrowed = *nb::inst_ptr<Borrowed>(self);
+    Py_VISIT(borrowed.loan_.ptr());
+    Py_VISIT(borrowed.view_.ptr());
+    return 0;
+}
+
+int Borrowed::clear(PyObject* self) {
+    if (!nb::inst_ready(self)) return 0;
+    Borrowed& borrowed = *nb::inst_ptr<Borrowed>(self);
+    borrowed.view_.reset();
+    borrowed.loan_.reset();
+    return 0;
+}
+
 void bind_borrowed(nb::module_& module) {
-    static PyType_Slot slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(&get_buffer)},
-                                  {Py_bf_releasebuffer, reinterpret_cast<void*>(&release_buffer)},
+    static PyType_Slot loan_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(&Loan::get_buffer)},
+                                       {Py_bf_releasebuffer, reinterpret_cast<void*>(&Loan::release_buffer)},
+                                       {Py_tp_traverse, reinterpret_cast<void*>(&Loan::traverse)},
+                                       {Py_tp_clear, reinterpret_cast<void*>(&Loan::clear)},
+                                       {0, nullptr}};
+    static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(&Borrowed::traverse)},
+                                  {Py_tp_clear, reinterpret_cast<void*>(&Borrowed::clear)},
                                   {0, nullptr}};
-    nb::class_<ShownBytes>(module, "_ShownBytes", nb::type_slots(slots));
-    nb::class_<Borrowed>(module, "BorrowedMessage",
+    nb::class_<Loan>(module, "_Loan", nb::type_slots(loan_slots));
+    nb::class_<Borrowed>(module, "BorrowedMessage", nb::type_slots(slots),
                          R"(A message shown in place, without a copy; made by `Reader.borrow`.
 
 A context manager: at its end the message is released. Until then writers that wait for room wait for it; others may

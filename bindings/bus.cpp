@@ -55,6 +55,9 @@ nb::bytes encode(const Bus& self, nb::handle topic, nb::args buffers, bool desce
     return messages.joined();
 }
 
+// Raises TypeError where `backpressure` is none of the policies.
+void check_policy(const Bus& self, nb::handle backpressure) { static_cast<void>(self.policy(backpressure)); }
+
 // How many were written, and what was raised then, or None.
 nb::tuple post_encoded(const Bus& self, const nb::list& bodies, nb::handle backpressure) {
     const auto session = self.writing_session();
@@ -117,6 +120,7 @@ Returns:
 
 Raises:
     As `post`; NoRoom says how many were written. Bad messages are found before any is written.)")
+        .def("_check_policy", &check_policy, nb::arg("backpressure").none())
         .def("_encode", &encode, nb::arg("topic"), nb::arg("buffers"), nb::kw_only(), nb::arg("descendants") = false)
         .def("_post_encoded", &post_encoded, nb::arg("bodies"), nb::kw_only(), nb::arg("backpressure").none());
 }

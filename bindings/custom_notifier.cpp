@@ -1,5 +1,8 @@
 #include "custom_notifier.hpp"
 
+#include <poll.h>
+
+#include "errors.hpp"
 #include "gil.hpp"
 
 namespace toroni::bindings {
@@ -9,8 +12,12 @@ CustomNotifier::~CustomNotifier() {
         static_cast<void>(object_.release());
         return;
     }
-    const nb::gil_scoped_acquire gil;
+    const EnsuredGil gil;
     object_.reset();
+}
+
+nb::object CustomNotifier::call_method(const char* name, const nb::tuple& arguments) {
+    return call(nb::getattr(object_, name), arguments);
 }
 
 void CustomNotifier::notify(ring::Writer& writer) {
@@ -19,37 +26,54 @@ void CustomNotifier::notify(ring::Writer& writer) {
 }
 
 void CustomNotifier::wake() {
-    const nb::gil_scoped_acquire gil;
-    object_.attr("notify")();
+    const EnsuredGil gil;
+    try {
+        call_method("notify", nb::make_tuple());
+    } catch (nb::python_error& error) {
+        error.restore();
+        PyErr_WriteUnraisable(object_.ptr());
+    }
 }
 
-os::FutexResult CustomNotifier::wait(os::Nanoseconds timeout) {
-    const nb::gil_scoped_acquire gil;
-    object_.attr("wait")(static_cast<double>(timeout.count()) / 1e9);
-    return os::FutexResult::interrupted;  // for all we know: signals are looked at
+void CustomNotifier::wait(os::Nanoseconds timeout) {
+    const EnsuredGil gil;
+    call_method("wait", nb::make_tuple(static_cast<double>(timeout.count()) / 1e9));
+}
+
+void CustomNotifier::take_earlier() {
+    pollfd entry{fileno(), POLLIN, 0};
+    if (poll(&entry, 1, 0) != 1) return;
+    wait(os::Nanoseconds{0});
+    for (CustomListener* other : listeners_) other->signal();  // it may have been for them
 }
 
 int CustomNotifier::fileno() {
-    const nb::gil_scoped_acquire gil;
-    return nb::cast<int>(object_.attr("fileno")());
+    const EnsuredGil gil;
+    const nb::object answer = call_method("fileno", nb::make_tuple());
+    const int descriptor = PyObject_AsFileDescriptor(answer.ptr());
+    if (descriptor < 0) throw nb::python_error();
+    return descriptor;
 }
 
 os::FutexResult CustomListener::sleep(ring::Reader& reader, os::Nanoseconds timeout) {
     const blocking::WaitingBit bit(reader);
     if (reader.has_news()) return os::FutexResult::woken;
-    return notifier_->wait(timeout);
+    notifier_->wait(timeout);
+    return os::FutexResult::interrupted;  // for all we know: signals are looked at
 }
 
-int CustomListener::descriptor(ring::Reader&) {
+int CustomListener::source() {
     const int descriptor = notifier_->fileno();
-    if (!lends_) notifier_->wake();  // readable at first, as with a futex
-    lends_ = true;
+    notifier_->remove(*this);
+    notifier_->add(*this);
     return descriptor;
 }
 
 void CustomListener::start(ring::Reader& reader) {
     reader.set_waiting();
-    notifier_->wait(os::Nanoseconds{0});  // takes what was announced so far
+    notifier_->remove(*this);  // not woken by itself
+    notifier_->take_earlier();
+    notifier_->add(*this);
 }
 
 }  // namespace toroni::bindings

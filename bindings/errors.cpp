@@ -3,6 +3,8 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include "gil.hpp"
+
 namespace toroni::bindings {
 
 using base::ErrorCode;
@@ -43,6 +45,12 @@ nb::object error_class(const char* name) {
     return nb::borrow(found == nullptr ? PyExc_RuntimeError : found);
 }
 
+nb::object call(nb::handle callable, const nb::tuple& arguments) {
+    PyObject* result = call_python(callable.ptr(), arguments.ptr());
+    if (result == nullptr) throw nb::python_error();
+    return nb::steal(result);
+}
+
 void raise(const char* class_name, const std::string& message) {
     PyErr_SetObject(error_class(class_name).ptr(), to_str(message).ptr());
     throw nb::python_error();
@@ -58,7 +66,7 @@ nb::object make_loss(const ring::Loss& loss, const std::string& label) {
                        : loss.cause == ring::ReadStatus::damaged ? "StreamDamaged"
                        : loss.cause == ring::ReadStatus::refused ? "MalformedMessage"
                                                                  : "MessagesLost";
-    return error_class(name)(loss.bytes, loss.messages, loss.from, loss.to, label);
+    return call(error_class(name), nb::make_tuple(loss.bytes, loss.messages, loss.from, loss.to, label));
 }
 
 void bind_errors(nb::module_& module) {

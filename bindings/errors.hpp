@@ -25,7 +25,9 @@ void bind_errors(nb::module_& module);
 
 // A new MessagesLost, StreamRestarted, StreamDamaged or MalformedMessage.
 [[nodiscard]] nb::object make_loss(const ring::Loss& loss, const std::string& label);
-// A class of toroni/_errors.py.
+// A class of toroni/_errors.py or _backpressure.py.
 [[nodiscard]] nb::object error_class(const char* name);
+// Calls Python code; throws what it raises.
+nb::object call(nb::handle callable, const nb::tuple& arguments);
 
 }  // namespace toroni::bindings

@@ -20,12 +20,13 @@ MessageObject* self_of(nb::handle message) noexcept { return reinterpret_cast<Me
 
 PyObject* new_message(PyTypeObject* subtype, PyObject* args, PyObject* keywords) {
     static const char* names[] = {"topic", "data", "position", nullptr};
-    PyObject *topic = nullptr, *data = nullptr;
-    unsigned long long position = 0;
-    if (PyArg_ParseTupleAndKeywords(args, keywords, "USK:Message", const_cast<char**>(names), &topic, &data,
-                                    &position) == 0) {
+    PyObject *topic = nullptr, *data = nullptr, *number = nullptr;
+    if (PyArg_ParseTupleAndKeywords(args, keywords, "USO!:Message", const_cast<char**>(names), &topic, &data,
+                                    &PyLong_Type, &number) == 0) {
         return nullptr;
     }
+    const unsigned long long position = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred() != nullptr) return nullptr;
     PyObject* made = subtype->tp_alloc(subtype, 0);
     if (made == nullptr) return nullptr;
     *self_of(made) = {self_of(made)->ob_base, Py_NewRef(topic), Py_NewRef(data), position};

@@ -1,6 +1,7 @@
 #include "notifier.hpp"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -10,6 +11,60 @@
 #include "toroni/os/failure.hpp"
 
 namespace toroni::blocking {
+
+int Listener::descriptor() {
+    if (is_lent()) return both_.get() >= 0 ? both_.get() : event_.get();
+    os::Descriptor event(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (event.get() < 0) os::fail("make an event descriptor");
+    if (const int other = source(); other >= 0) {
+        os::Descriptor both(epoll_create1(EPOLL_CLOEXEC));
+        epoll_event readable{.events = EPOLLIN, .data = {}};
+        if (both.get() < 0 || epoll_ctl(both.get(), EPOLL_CTL_ADD, event.get(), &readable) != 0 ||
+            epoll_ctl(both.get(), EPOLL_CTL_ADD, other, &readable) != 0) {
+            os::fail("watch descriptors");
+        }
+        both_ = std::move(both);
+    }
+    event_ = std::move(event);
+    is_signalled_ = true;
+    return descriptor();
+}
+
+void Listener::quiet() {
+    if (!is_signalled_) return;
+    eventfd_t count = 0;
+    eventfd_read(event_.get(), &count);
+    is_signalled_ = false;
+}
+
+bool Listener::arm(ring::Reader& reader) {
+    if (!is_lent()) return true;
+    quiet();
+    armed_ = true;
+    try {
+        start(reader);
+    } catch (...) {
+        disarm(reader);
+        throw;
+    }
+    if (!reader.has_news()) return true;
+    disarm(reader);
+    return false;
+}
+
+void Listener::disarm(ring::Reader& reader) {
+    if (armed_ && stop(reader)) is_signalled_ = true;
+    armed_ = false;
+}
+
+void Listener::settle() {
+    if (is_lent() && !armed_) signal();
+}
+
+void Listener::signal() {
+    if (!is_signalled_) eventfd_write(event_.get(), 1);
+    is_signalled_ = true;
+}
 
 namespace {
 
@@ -49,34 +104,23 @@ public:
         return os::futex_wait(word_, sequence, timeout);
     }
     void interrupt(ring::Reader&) override { os::futex_wake(word_); }
-    int descriptor(ring::Reader&) override {
-        if (lends_) return event_.get();
-        // Readable at first: who waits before reading looks once for nothing.
-        event_ = os::Descriptor(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
-        if (event_.get() < 0) os::fail("make an event descriptor");
-        watcher_ = watchers_.get(memory_);
-        lends_ = true;
-        return event_.get();
-    }
 
 protected:
     void start(ring::Reader& reader) override {
-        eventfd_t count = 0;
-        eventfd_read(event_.get(), &count);
+        if (!watcher_) watcher_ = watchers_.get(memory_);
         reader.set_waiting();
-        watcher_->arm(reader, event_.get());
+        watcher_->arm(reader, event());
     }
-    void stop(ring::Reader& reader) override {
-        watcher_->disarm(reader);
+    bool stop(ring::Reader& reader) override {
         reader.clear_waiting();
+        return watcher_->disarm(reader);
     }
 
 private:
     std::shared_ptr<ring::Memory> memory_;
     Watchers& watchers_;
     const std::atomic<std::uint32_t>& word_;
-    os::Descriptor event_;
-    std::shared_ptr<Watcher> watcher_;
+    std::shared_ptr<Watcher> watcher_;  // from the first wait in an event loop on
 };
 
 // ---- multicast --------------------------------------------------------------------------------------------
@@ -104,18 +148,17 @@ public:
         return poll_descriptor(receiver_.descriptor(), timeout);
     }
     void interrupt(ring::Reader&) override { sender_.send(); }
-    int descriptor(ring::Reader&) override {
-        if (!lends_) sender_.send();  // readable at first, as with a futex
-        lends_ = true;
-        return receiver_.descriptor();
-    }
 
 protected:
     void start(ring::Reader& reader) override {
         reader.set_waiting();
         receiver_.drain();
     }
-    void stop(ring::Reader& reader) override { reader.clear_waiting(); }
+    bool stop(ring::Reader& reader) override {
+        reader.clear_waiting();
+        return false;
+    }
+    int source() override { return receiver_.descriptor(); }
 
 private:
     os::MulticastReceiver receiver_;
@@ -135,25 +178,26 @@ public:
         return poll_descriptor(-1, std::min(timeout, poll_interval));
     }
     void interrupt(ring::Reader&) override {}
-    int descriptor(ring::Reader&) override {
-        if (lends_) return timer_.get();
-        timer_ = os::Descriptor(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-        if (timer_.get() < 0) os::fail("make a timer descriptor");
-        set_timer(1, 0);
-        lends_ = true;
-        return timer_.get();
-    }
 
 protected:
     void start(ring::Reader& reader) override {
         reader.pin();
-        set_timer(poll_interval.count(), poll_interval.count());
+        set_timer(poll_interval);
     }
-    void stop(ring::Reader&) override { set_timer(1, 0); }  // stays readable until the next start
+    bool stop(ring::Reader&) override {
+        set_timer(Nanoseconds{0});
+        return false;
+    }
+    int source() override {
+        timer_ = os::Descriptor(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+        if (timer_.get() < 0) os::fail("make a timer descriptor");
+        return timer_.get();
+    }
 
 private:
-    void set_timer(long first, long interval) const {  // nanoseconds
-        const itimerspec times{{0, interval}, {0, first}};
+    void set_timer(Nanoseconds interval) const {
+        const timespec each{0, static_cast<long>(interval.count())};
+        const itimerspec times{each, each};
         timerfd_settime(timer_.get(), 0, &times, nullptr);
     }
     os::Descriptor timer_;
@@ -161,8 +205,7 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Notifier> make_notifier(const ring::Memory& memory) {
-    const base::NotifierAddress& notifier = memory.notifier();
+std::unique_ptr<Notifier> make_notifier(const base::NotifierAddress& notifier) {
     if (notifier.kind == base::NotifierKind::multicast) {
         return std::make_unique<MulticastNotifier>(address_of(notifier));
     }

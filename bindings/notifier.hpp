@@ -38,32 +38,35 @@ public:
     // Ends a sleep in another thread, if it has begun.
     virtual void interrupt(ring::Reader& reader) = 0;
 
-    // ---- for event loops: when a read has found nothing, arm(); from then on the descriptor becomes readable when
-    // there is something, until the next read, which begins with disarm().
+    // ---- for event loops. Whenever the reader is not in use, its descriptor is either readable, or armed: then it
+    // becomes readable when there is something to read. A read begins with disarm(); if it finds nothing it ends with
+    // arm(), and all ends with settle().
 
-    // Made at the first call.
-    virtual int descriptor(ring::Reader& reader) = 0;
+    // Made at the first call, and readable at first: so that nobody waits for what is there already.
+    int descriptor();
     // False if there is something to read already.
-    [[nodiscard]] bool arm(ring::Reader& reader) {
-        if (!lends_) return true;
-        armed_ = true;
-        start(reader);
-        if (!reader.has_news()) return true;
-        disarm(reader);
-        return false;
-    }
-    void disarm(ring::Reader& reader) {
-        if (armed_) stop(reader);
-        armed_ = false;
-    }
+    [[nodiscard]] bool arm(ring::Reader& reader);
+    void disarm(ring::Reader& reader);
+    void settle();
+    // Who finds the reader in use by another thread waits for that one's settle().
+    void quiet();
 
 protected:
+    // From start() on the event is signalled when there are news; stop() says whether it was.
     virtual void start(ring::Reader& reader) = 0;
-    virtual void stop(ring::Reader& reader) = 0;
-    bool lends_ = false;  // descriptor() was called
+    virtual bool stop(ring::Reader& reader) = 0;
+    // A descriptor to be watched beside the event, -1 for none. Asked once.
+    virtual int source() { return -1; }
+    [[nodiscard]] int event() const noexcept { return event_.get(); }
+    [[nodiscard]] bool is_lent() const noexcept { return event_.get() >= 0; }
+    // Makes the descriptor readable.
+    void signal();
 
 private:
+    os::Descriptor event_;  // an eventfd
+    os::Descriptor both_;   // an epoll of event and source
     bool armed_ = false;
+    bool is_signalled_ = false;
 };
 
 // Says in the slot that the reader sleeps, for its lifetime.
@@ -79,7 +82,7 @@ private:
 };
 
 // For all but the application's own. `watchers` are the process's for this bus.
-[[nodiscard]] std::unique_ptr<Notifier> make_notifier(const ring::Memory& memory);
+[[nodiscard]] std::unique_ptr<Notifier> make_notifier(const base::NotifierAddress& address);
 [[nodiscard]] std::unique_ptr<Listener> make_listener(const std::shared_ptr<ring::Memory>& memory, Watchers& watchers);
 
 }  // namespace toroni::blocking

@@ -1,7 +1,6 @@
 // How the loops of blocking.hpp wait on behalf of Python.
 #pragma once
 
-#include <atomic>
 #include <optional>
 
 #include "errors.hpp"
@@ -17,16 +16,13 @@ inline void check_signals() {
 // Made and ended with the GIL held.
 class PythonWaiter {
 public:
-    // `closing`, if given, ends a wait as soon as it is true.
-    explicit PythonWaiter(const std::atomic<bool>* closing = nullptr) : closing_(closing) {}
     void before_wait() {
         if (!released_) released_.emplace();
     }
     void after_wait(bool maybe_signal) {
-        if (!maybe_signal && !is_closing()) return;
+        if (!maybe_signal) return;
         released_->take();
         check_signals();
-        if (is_closing()) raise("Closed", "the reader was closed during the wait");  // perhaps by a signal handler
         released_->give();
     }
     void finish() { released_.reset(); }
@@ -44,9 +40,6 @@ private:
         ReleasedGil& released;
         ~Regive() { released.give(); }
     };
-    [[nodiscard]] bool is_closing() const { return closing_ != nullptr && closing_->load(); }
-
-    const std::atomic<bool>* closing_;
     std::optional<ReleasedGil> released_;
 };
 

@@ -20,7 +20,10 @@ nb::object Reader::read(std::optional<double> timeout) {
     nb::object message = nb::none();
     const blocking::Deadline deadline(to_timeout(timeout));
     if (const Use use(*this, deadline); use) {
-        fetch(1, most_bytes_a_run, deadline, [&](const ring::Frame&, nb::object&& body) { message = std::move(body); });
+        fetch(1, most_bytes_a_run, deadline, [&](const ring::Frame& frame, nb::object&& body) {
+            note_last(frame.position);
+            message = std::move(body);
+        });
     }
     return message;
 }
@@ -41,6 +44,7 @@ nb::list Reader::read_many(std::size_t most, std::optional<double> timeout, bool
     const blocking::Deadline deadline(to_timeout(timeout));
     if (const Use use(*this, deadline); use) {
         fetch(most, most_bytes_a_run, deadline, [&](const ring::Frame& frame, nb::object&& body) {
+            note_last(frame.position);
             if (with_positions) messages.append(nb::make_tuple(frame.position, body));
             else messages.append(body);
         });

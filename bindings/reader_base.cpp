@@ -63,8 +63,9 @@ ReaderBase::~ReaderBase() { let_go(); }
 ring::Reader& ReaderBase::open_reader() {
     if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
     if (reader_->is_inherited()) {
+        auto listener = session_->listen();  // the parent's descriptors are the parent's
         reader_->take_own_slot();
-        listener_ = session_->listen();  // the parent's descriptors are the parent's
+        listener_ = std::move(listener);
     }
     return *reader_;
 }
@@ -76,21 +77,34 @@ void ReaderBase::let_go() {
     session_.reset();
 }
 
-ReaderBase::Use::Use(ReaderBase& reader, const blocking::Deadline& deadline)
-    : reader_(reader), acquired_(reader.lock_.acquire(deadline)) {
-    if (!acquired_) return;
+ReaderBase::Use::Use(ReaderBase& reader, const blocking::Deadline& deadline) : reader_(reader) {
+    acquired_ = reader.lock_.acquire(deadline);
+    if (acquired_) enter();
+    else if (reader.lock_.is_taken() && reader.listener_) reader.listener_->quiet();
+    if (acquired_) reader.listener_->disarm(*reader.reader_);
+}
+
+ReaderBase::Use::Use(ReaderBase& reader) : reader_(reader) {
+    reader.lock_.acquire_soon([&] {
+        if (reader.listener_ && reader.reader_) reader.listener_->interrupt(*reader.reader_);
+    });
+    acquired_ = true;
+    enter();
+}
+
+void ReaderBase::Use::enter() {
     try {
-        ring::Reader& opened = reader.open_reader();
-        reader.listener_->disarm(opened);
+        reader_.open_reader();
     } catch (...) {
-        if (reader.closing_.load()) reader.let_go();
-        reader.lock_.release();
+        if (reader_.closing_.load()) reader_.let_go();
+        reader_.lock_.release();
         throw;
     }
 }
 
 ReaderBase::Use::~Use() {
-    if (!acquired_) return;
+    if (!acquired_ || !reader_.lock_.is_mine()) return;  // or left outside by a wait
+    if (reader_.listener_) reader_.listener_->settle();
     if (reader_.closing_.load()) reader_.let_go();
     reader_.lock_.release();
 }
@@ -111,14 +125,20 @@ std::vector<nb::object> ReaderBase::copies() const {
 }
 
 bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {
+    constexpr int most_late_skips = 64;  // of an eighth of the ring each: all that was there when time was over
     check_readable();
     if (untold_loss_) tell_loss();
-    for (int losses = 0; losses == 0 || !deadline.has_passed();) {
+    int losses = 0, late_skips = 0;
+    bool skipping = false;
+    while (losses == 0 || !deadline.has_passed()) {
         // Opened again after each callback, which may have closed it or forked.
-        const auto status = open_reader().begin(most, most_bytes, filter());
-        switch (status) {
+        switch (const auto status = begin(most, most_bytes, !skipping)) {
             case ring::ReadStatus::messages: return true;
-            case ring::ReadStatus::skipped: check_signals(); break;
+            case ring::ReadStatus::skipped:
+                check_signals();
+                skipping = true;
+                if (deadline.has_passed() && ++late_skips > most_late_skips) return false;
+                break;
             case ring::ReadStatus::empty:
                 if (is_empty_for_good(deadline)) return false;
                 break;
@@ -128,33 +148,59 @@ bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const bloc
     return false;  // overtaken again and again, until the time was over
 }
 
-// Waits. Who has lent its descriptor to an event loop is armed when it hears that there is nothing.
-bool ReaderBase::is_empty_for_good(const blocking::Deadline& deadline) {
-    PythonWaiter waiter(&closing_);
-    if (blocking::wait_for_news(*reader_, *listener_, deadline, waiter)) return false;
-    waiter.finish();
-    return listener_->arm(*reader_);
+// A long way of unwanted messages is walked without the GIL.
+ring::ReadStatus ReaderBase::begin(std::size_t most, std::uint64_t most_bytes, bool keep_gil) {
+    ring::Reader& reader = open_reader();
+    ring::Filter* wanted = filter();
+    std::optional<ReleasedGil> released;
+    if (!keep_gil) released.emplace();
+    return reader.begin(most, most_bytes, wanted);
 }
 
-void ReaderBase::report_loss(ring::ReadStatus cause, bool always_raise) {
+// Waits. Who has lent its descriptor to an event loop is armed when it hears that there is nothing.
+bool ReaderBase::is_empty_for_good(const blocking::Deadline& deadline) {
+    ReadWaiter waiter(lock_, closing_, deadline);
+    try {
+        if (blocking::wait_for_news(*reader_, *listener_, deadline, waiter)) return false;
+    } catch (const ReadWaiter::LeftOutside&) {
+        return true;
+    }
+    waiter.finish();
+    ring::Reader& reader = open_reader();  // forked meanwhile?
+    return listener_->arm(reader);
+}
+
+void ReaderBase::report_loss(ring::ReadStatus cause) {
     check_signals();  // here nothing has moved yet: if a handler raises, the loss is found again
+    resume(cause);
+    tell_loss();
+}
+
+nb::object ReaderBase::take_loss(ring::ReadStatus cause) {
+    resume(cause);
+    nb::object exception = make_loss(*untold_loss_, label_);
+    untold_loss_.reset();
+    return exception;
+}
+
+void ReaderBase::resume(ring::ReadStatus cause) {
+    if (cause == ring::ReadStatus::lost && reader_->has_restarted()) cause = ring::ReadStatus::restarted;
     untold_loss_ = reader_->resume(cause);
     lost_bytes_ += untold_loss_->bytes;
     if (lost_messages_ && untold_loss_->messages) *lost_messages_ += *untold_loss_->messages;
     else lost_messages_.reset();
     if (cause == ring::ReadStatus::restarted) stream_restarted();
-    tell_loss(always_raise);
 }
 
-void ReaderBase::tell_loss(bool always_raise) {
-    const bool by_text = always_raise || nb::isinstance<nb::str>(on_loss_);
-    const bool skip = !always_raise && by_text && nb::cast<std::string>(on_loss_) == "skip";
+void ReaderBase::tell_loss() {
+    const bool by_text = nb::isinstance<nb::str>(on_loss_);
+    const bool skip = by_text && nb::cast<std::string>(on_loss_) == "skip";
     // A signal handler may raise in the middle of this line: then the next read tells the loss.
     const nb::object exception = skip ? nb::none() : make_loss(*untold_loss_, label_);
     untold_loss_.reset();
     if (skip) return;
     if (by_text) raise(exception);
-    on_loss_(exception);
+    call(on_loss_, nb::make_tuple(exception));
 }
 
 bool ReaderBase::wait(std::optional<double> timeout) {
@@ -163,7 +209,7 @@ bool ReaderBase::wait(std::optional<double> timeout) {
     if (!use) return false;
     check_readable();
     while (!has_pending()) {
-        const auto status = open_reader().begin(1, 1, filter());
+        const auto status = begin(1, 1, true);
         if (status == ring::ReadStatus::skipped) check_signals();
         else if (status != ring::ReadStatus::empty) return true;
         else if (is_empty_for_good(deadline)) return false;
@@ -171,9 +217,17 @@ bool ReaderBase::wait(std::optional<double> timeout) {
     return true;
 }
 
+// Without the lock, but for a child that has to take a slot of its own first: another thread may wait inside.
 int ReaderBase::fileno() {
-    const Use use(*this, blocking::Deadline(std::nullopt));
-    return listener_->descriptor(*reader_);
+    if (closing_.load() || !reader_) raise("Closed", "the reader is closed");
+    if (reader_->is_inherited()) const Use use(*this);
+    return listener_->descriptor();
+}
+
+void ReaderBase::rest() {
+    if (closing_.load() || !reader_ || reader_->is_inherited() || lock_.is_taken()) return;
+    listener_->disarm(*reader_);
+    listener_->settle();
 }
 
 void ReaderBase::close() {
@@ -221,12 +275,12 @@ void bind_reader_base(nb::module_& module) {
         .def("fileno", &ReaderBase::fileno,
              R"(A descriptor that becomes readable when there is something to read, for any event loop.
 
-Read until there is nothing (None, or an empty list), without waiting; then wait for the descriptor. It stays readable
-until a read has found nothing. Do not read from it, and do not close it. On a bus whose notifier is the futex, one
+It stays readable until a read has found nothing (None, or an empty list). Do not read from it, and do not close it. On a bus whose notifier is the futex, one
 thread of this process watches for all readers that wait so, while one does.
 
 Raises:
     Closed: after close().)")
+        .def("_rest", &ReaderBase::rest)
         .def("_close", &ReaderBase::close)
         .def_prop_ro("closed", &ReaderBase::is_closed, "Whether close() was called.")
         .def_prop_ro(

@@ -22,6 +22,7 @@ public:
 
     bool wait(std::optional<double> timeout);
     int fileno();
+    void rest();  // who waited for the descriptor does not any more
     void close();
 
     [[nodiscard]] bool is_closed() const { return closing_.load(); }
@@ -41,16 +42,19 @@ protected:
     // meanwhile.
     class Use {
     public:
-        // False if another thread is inside until the deadline. Raises InUse and Closed.
+        // To read. False if another thread is inside until the deadline. Raises InUse and Closed.
         Use(ReaderBase& reader, const blocking::Deadline& deadline);
+        // To change something else; a thread that waits inside for messages lets it in.
+        explicit Use(ReaderBase& reader);
         ~Use();
         Use(const Use&) = delete;
         Use& operator=(const Use&) = delete;
         explicit operator bool() const { return acquired_; }
 
     private:
+        void enter();
         ReaderBase& reader_;
-        bool acquired_;
+        bool acquired_ = false;
     };
 
     // The rest is called inside.
@@ -64,7 +68,6 @@ protected:
             std::vector<nb::object> bodies = copies();
             const std::vector<ring::Frame> frames(reader_->frames().begin(), reader_->frames().end());
             if (reader_->commit()) {
-                last_position_ = frames.back().position;
                 for (std::size_t i = 0; i < frames.size(); ++i) take(frames[i], std::move(bodies[i]));
                 return true;
             }
@@ -73,8 +76,11 @@ protected:
         }
         return false;
     }
-    // Tells of a loss as on_loss says; returns if reading goes on.
-    void report_loss(ring::ReadStatus cause, bool always_raise = false);
+    // Goes on behind a loss, and tells of it as on_loss says; returns if reading goes on.
+    void report_loss(ring::ReadStatus cause);
+    // The same, but returns the exception.
+    [[nodiscard]] nb::object take_loss(ring::ReadStatus cause);
+    [[nodiscard]] nb::object make_loss_error(const ring::Loss& loss) const { return make_loss(loss, label_); }
     ring::Reader& open_reader();
     [[nodiscard]] bool has_reader() const { return reader_ != nullptr; }
     [[nodiscard]] const std::shared_ptr<Session>& session() const { return session_; }
@@ -89,8 +95,10 @@ protected:
 private:
     [[nodiscard]] std::vector<nb::object> copies() const;
     bool is_empty_for_good(const blocking::Deadline& deadline);
-    void tell_loss(bool always_raise = false);
+    void resume(ring::ReadStatus cause);
+    void tell_loss();
     void let_go();
+    ring::ReadStatus begin(std::size_t most, std::uint64_t most_bytes, bool keep_gil);
 
     std::string label_;
     nb::object on_loss_;

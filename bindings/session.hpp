@@ -15,7 +15,7 @@ struct Session {
     // `custom` is the application's own notifier, none if the bus uses one of ours. Needs no GIL.
     Session(std::shared_ptr<ring::Memory> opened, std::shared_ptr<CustomNotifier> custom)
         : memory(std::move(opened)), writer(memory), notifier(std::move(custom)) {
-        if (!notifier) notifier = blocking::make_notifier(*memory);
+        if (!notifier) notifier = blocking::make_notifier(memory->notifier());
     }
     [[nodiscard]] std::unique_ptr<blocking::Listener> listen() {
         if (auto custom = std::dynamic_pointer_cast<CustomNotifier>(notifier)) {

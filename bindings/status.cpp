@@ -90,7 +90,13 @@ void bind_status(nb::module_& module) {
         .def_ro("lock_holder", &Statistics::lock_holder, "Process id of the writer mutex's holder; 0 if nobody.")
         .def_ro("is_foreign", &Statistics::is_foreign, "Whether a C++ or Java process made a segment of it.")
         .def_ro("is_unlinked", &Statistics::is_unlinked,
-                "Whether the bus's name was removed: whoever opens it now makes another one.");
+                "Whether the bus's name was removed: whoever opens it now makes another one.")
+        .def("__repr__", [](const Statistics& s) {
+            return "<Statistics: " + std::to_string(s.messages) + " messages, " + std::to_string(s.bytes) +
+                   " bytes; at " + std::to_string(s.position) + " of a ring of " + std::to_string(s.capacity) + "; " +
+                   std::to_string(s.losses) + " losses, " + std::to_string(s.overwritten) + " overwritten" +
+                   (s.is_unlinked ? "; unlinked>" : ">");
+        });
 }
 
 }  // namespace toroni::bindings

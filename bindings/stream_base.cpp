@@ -24,7 +24,7 @@ constexpr std::uint64_t copy_without_gil = 16 * 1024;
         text += "; " + ring::describe({reader}) + " is " + std::to_string(reader.lag) + " bytes (" +
                 std::to_string(reader.lag * 100 / memory.capacity()) + " % of the ring) behind";
     }
-    raise(error_class("NoRoom")(to_str(text), slow, written));
+    raise(call(error_class("NoRoom"), nb::make_tuple(to_str(text), slow, written)));
 }
 
 [[noreturn]] void raise_stalled(const ring::Writer& writer) {
@@ -52,9 +52,9 @@ public:
             const auto now = blocking::Clock::now();
             if (attempt_++ == 0) began_ = now;
             const std::chrono::duration<double> waited = now - began_;
-            const nb::object slow =
-                error_class("SlowReaders")(writer_.readers_in_the_way(length), length, attempt_, waited.count());
-            const nb::object answer = callable_(slow);
+            const nb::tuple told =
+                nb::make_tuple(writer_.readers_in_the_way(length), length, attempt_, waited.count());
+            const nb::object answer = call(callable_, nb::make_tuple(call(error_class("SlowReaders"), told)));
             const auto text = nb::isinstance<nb::str>(answer) ? nb::cast<std::string>(answer) : "";
             if (text == "retry") return Answer::retry;
             attempt_ = 0;
@@ -89,6 +89,10 @@ StreamBase::StreamBase(ring::Options options, const std::string& role, const std
 
 std::shared_ptr<Session> StreamBase::open(const ring::Options& options, std::shared_ptr<CustomNotifier> custom) {
     const ReleasedGil released;  // a large ring takes a while to allocate and map
+    // What cannot be notified is not made.
+    if (options.notifier && options.notifier->kind == base::NotifierKind::multicast) {
+        static_cast<void>(blocking::make_notifier(*options.notifier));
+    }
     return std::make_shared<Session>(ring::Memory::open(options), std::move(custom));
 }
 

@@ -37,6 +37,7 @@ void bind_topic_layer(nb::module_& module) {
     module.def("_encode", &encode, nb::arg("topic"), nb::arg("buffers"), nb::kw_only(), nb::arg("generation"),
                nb::arg("descendants"));
     module.def("_decode", &decode, nb::arg("body"));
+    module.def("_check_topic", [](nb::handle topic) { static_cast<void>(TopicName(topic)); });
     module.def("_is_below", [](nb::handle topic, nb::handle ancestor) {
         return topic::is_below(TopicName(topic).text(), TopicName(ancestor).text());
     });

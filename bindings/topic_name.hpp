@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "errors.hpp"
+#include "toroni/base/layout.hpp"
 
 namespace toroni::bindings {
 
@@ -27,6 +28,9 @@ public:
         }
         text_ = std::string_view(text, static_cast<std::size_t>(size));
         if (text_.find('\0') != std::string_view::npos) raise("InvalidArgument", "a topic holds no NUL");
+        if (text_.size() > base::max_topic_size) {
+            raise("InvalidArgument", "a topic has at most " + std::to_string(base::max_topic_size) + " bytes of UTF-8");
+        }
     }
     [[nodiscard]] std::string_view text() const noexcept { return text_; }
     [[nodiscard]] const nb::object& owner() const noexcept { return owner_; }

@@ -16,6 +16,12 @@ constexpr std::size_t messages_ahead = 64;
 constexpr std::uint64_t bytes_ahead = 64 * 1024;
 // Topics that are remembered, wanted or not; then all are forgotten.
 constexpr std::size_t most_known = 16 * 1024;
+constexpr std::size_t most_known_bytes = 4u << 20;
+
+nb::object lend(std::unique_ptr<Loan> loan, nb::object topic, base::Position position) {
+    nb::object shown = nb::cast(loan.release(), nb::rv_policy::take_ownership);
+    return nb::cast(new Borrowed(std::move(shown), std::move(topic), position), nb::rv_policy::take_ownership);
+}
 
 }  // namespace
 
@@ -23,36 +29,45 @@ constexpr std::size_t most_known = 16 * 1024;
 
 ring::Filter* TopicReader::filter() {
     recognised_.clear();
-    if (known_.size() >= most_known) forget_topics();
+    if (is_memory_full()) forget_topics();
     return &filter_;
 }
+
+bool TopicReader::is_memory_full() const { return known_.size() >= most_known || known_bytes_ >= most_known_bytes; }
 
 void TopicReader::forget_topics() {
     last_known_ = nullptr;
     known_.clear();
+    known_bytes_ = 0;
+}
+
+TopicReader::KnownTopics::value_type& TopicReader::recognise(std::string_view topic) {
+    if (last_known_ != nullptr && last_known_->first == topic) return *last_known_;
+    if (const auto found = known_.find(topic); found != known_.end()) return *(last_known_ = &*found);
+    const topic::Route route = subscriptions_.route(topic);
+    // Frames of this run point to what is known: nothing is forgotten now, but what is unwanted need not be known.
+    const bool is_unwanted = route.to_descendants == topic::Route::nobody;
+    if (is_unwanted && is_memory_full()) {
+        unknown_.second.route = route;
+        return unknown_;
+    }
+    known_bytes_ += topic.size();
+    return *(last_known_ = &*known_.emplace(topic, KnownTopic{route, {}}).first);
 }
 
 ring::Filter::Verdict TopicReader::TopicFilter::judge(const std::byte* body, ring::Frame& frame) {
     const auto header = decoder_.decode(body, frame.length);
     if (!header) return Verdict::refuse;
-    auto*& last = reader_.last_known_;
-    if (last == nullptr || last->first != header->topic) {
-        auto found = reader_.known_.find(header->topic);
-        if (found == reader_.known_.end()) {
-            found = reader_.known_.emplace(header->topic, KnownTopic{reader_.subscriptions_.route(header->topic), {}})
-                        .first;
-        }
-        last = &*found;
-    }
-    if (!last->second.route.admits(*header)) return Verdict::skip;
+    auto& known = reader_.recognise(header->topic);
+    if (!known.second.route.admits(*header)) return Verdict::skip;
     frame.prefix = header->size;
-    frame.tag = &reader_.recognised_.emplace_back(Recognised{last, header->generation, header->descendants});
+    frame.tag = &reader_.recognised_.emplace_back(Recognised{&known, header->generation, header->descendants});
     return Verdict::take;
 }
 
 std::uint64_t TopicReader::subscribe(nb::handle topic, bool descendants, bool historic, bool has_handler) {
     const TopicName name(topic);
-    const Use use(*this, blocking::Deadline(std::nullopt));
+    const Use use(*this);
     const auto generation = historic ? 0 : session()->memory->new_generation();
     forget_topics();
     const auto id = subscriptions_.add(std::string(name.text()), descendants, generation);
@@ -61,7 +76,7 @@ std::uint64_t TopicReader::subscribe(nb::handle topic, bool descendants, bool hi
 }
 
 bool TopicReader::unsubscribe(std::uint64_t id) {
-    const Use use(*this, blocking::Deadline(std::nullopt));
+    const Use use(*this);
     if (!subscriptions_.remove(id)) return false;
     with_handlers_.erase(id);
     forget_topics();
@@ -79,7 +94,7 @@ void TopicReader::stream_restarted() {
 }
 
 void TopicReader::check_readable() const {
-    if (has_lent_) raise("InUse", "a borrowed message of this reader has not been released yet");
+    if (lent_) raise("InUse", "a borrowed message of this reader has not been released yet");
 }
 
 // ---- taking them ------------------------------------------------------------------------------------------
@@ -137,22 +152,18 @@ nb::object TopicReader::borrow(nb::handle self, std::optional<double> timeout) {
     if (!use) return nb::none();
     if (!pending_.empty()) {  // a copy already
         const nb::object message = pop().message;
-        const nb::object data = nb::borrow(data_of(message));
-        ShownBytes shown{nullptr, data, PyBytes_AS_STRING(data.ptr()),
-                         static_cast<std::size_t>(PyBytes_GET_SIZE(data.ptr()))};
-        return nb::cast(new Borrowed(nb::borrow(self), nb::borrow(topic_of(message)), position_of(message),
-                                     std::move(shown), false),
-                        nb::rv_policy::take_ownership);
+        auto loan = std::make_unique<Loan>(nb::borrow(data_of(message)));
+        return lend(std::move(loan), nb::borrow(topic_of(message)), position_of(message));
     }
     if (!next_run(1, most_bytes_a_run, deadline)) return nb::none();
     ring::Reader& reader = open_reader();
     reader.pin();
     const ring::Frame& frame = reader.frames().front();
-    ShownBytes shown{session(), nb::none(), reader.payload_of(frame), frame.payload()};
-    auto made = std::make_unique<Borrowed>(nb::borrow(self), name_of(*static_cast<const Recognised*>(frame.tag)->known),
-                                           frame.position, std::move(shown), true);
-    has_lent_ = true;
-    return nb::cast(made.release(), nb::rv_policy::take_ownership);
+    const nb::object topic = name_of(*static_cast<const Recognised*>(frame.tag)->known);
+    auto loan = std::make_unique<Loan>(nb::borrow(self), session(), frame.position, reader.payload_of(frame),
+                                       static_cast<std::size_t>(frame.payload()));
+    lent_ = frame.position;
+    return lend(std::move(loan), topic, frame.position);
 }
 
 nb::object TopicReader::take_for_dispatch(base::Position end) {
@@ -175,22 +186,20 @@ base::Position TopicReader::position() const {
 
 // ---- lending ----------------------------------------------------------------------------------------------
 
-bool TopicReader::give_back(const Session& lender, base::Position position) {
-    has_lent_ = false;
+nb::object TopicReader::give_back(const Session& lender, base::Position position, bool tell) {
     note_last(position);
-    try {
-        const Use use(*this, blocking::Deadline(std::nullopt));
-        return open_reader().commit();
-    } catch (const nb::python_error& error) {
-        if (!error.matches(error_class("Closed"))) throw;
+    if (!is_closed()) {
+        const Use use(*this);
+        if (lent_ != position) return nb::none();  // given back
+        lent_.reset();
+        if (open_reader().commit() || !tell) return nb::none();
+        return take_loss(ring::ReadStatus::lost);
     }
     base::fence::acquire();  // it was looked at before the claim: pairs with Writer::claim
-    return !base::is_lost(position, lender.memory->horizon(), lender.memory->capacity());
-}
-
-void TopicReader::raise_overwritten() {
-    const Use use(*this, blocking::Deadline(std::nullopt));
-    report_loss(ring::ReadStatus::lost, true);
+    const ring::Memory& memory = *lender.memory;
+    if (!tell || !base::is_lost(position, memory.horizon(), memory.capacity())) return nb::none();
+    const base::Position end = memory.ring().free_pos.load(std::memory_order_acquire);
+    return make_loss_error({ring::ReadStatus::lost, position, end, end - position, std::nullopt});
 }
 
 void bind_topic_reader(nb::module_& module) {

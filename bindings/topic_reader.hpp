@@ -30,10 +30,10 @@ public:
     nb::object take_for_dispatch(base::Position end);
 
     [[nodiscard]] base::Position position() const override;
-    // Ends the loan of the message that lies in the ring. True if it was whole to the end.
-    bool give_back(const Session& lender, base::Position position);
-    // Goes on at the stream end, and raises MessagesLost whatever on_loss says: somebody has looked at those bytes.
-    void raise_overwritten();
+    // Ends the loan of the message at `position`. None if it was whole to the end. Else the reader goes on behind the
+    // loss, and the MessagesLost is to be raised, whatever on_loss says: somebody has looked at those bytes. Without
+    // `tell` the next read finds the loss.
+    nb::object give_back(const Session& lender, base::Position position, bool tell);
 
 protected:
     ring::Filter* filter() override;
@@ -74,6 +74,8 @@ private:
         bool descendants;
     };
 
+    [[nodiscard]] KnownTopics::value_type& recognise(std::string_view topic);
+    [[nodiscard]] bool is_memory_full() const;
     [[nodiscard]] nb::object name_of(KnownTopics::value_type& known);
     bool fill(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline);
     [[nodiscard]] Pending pop();
@@ -82,11 +84,13 @@ private:
     topic::Subscriptions subscriptions_;
     std::unordered_set<topic::Subscriptions::Id> with_handlers_;
     KnownTopics known_;
+    std::size_t known_bytes_ = 0;
+    KnownTopics::value_type unknown_{{}, {}};  // one that is not remembered, since nobody wants it
     KnownTopics::value_type* last_known_ = nullptr;
     std::deque<Recognised> recognised_;
     std::deque<Pending> pending_;
     TopicFilter filter_{*this};
-    bool has_lent_ = false;
+    std::optional<base::Position> lent_;  // the position of the message that is lent
 };
 
 }  // namespace toroni::bindings

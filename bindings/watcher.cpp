@@ -53,6 +53,7 @@ Watcher::~Watcher() {
         std::unique_lock guard(state_->mutex);
         state_->stop = true;
         while (state_->running) {  // it may be just about to sleep
+            state_->changed.notify_all();
             os::futex_wake(*state_->word);
             state_->changed.wait_for(guard, std::chrono::milliseconds{1});
         }
@@ -81,12 +82,13 @@ void Watcher::arm(const ring::Reader& reader, int event) {
     std::lock_guard guard(state_->mutex);
     if (!state_->running) state_->start();
     state_->waiting.push_back({&reader, event});
+    if (state_->waiting.size() == 1) state_->changed.notify_all();
 }
 
-void Watcher::disarm(const ring::Reader& reader) {
-    if (is_inherited()) return;
+bool Watcher::disarm(const ring::Reader& reader) {
+    if (is_inherited()) return false;
     std::lock_guard guard(state_->mutex);
-    std::erase_if(state_->waiting, [&](const Waiting& entry) { return entry.reader == &reader; });
+    return std::erase_if(state_->waiting, [&](const Waiting& entry) { return entry.reader == &reader; }) == 0;
 }
 
 void Watcher::State::call_who_has_news() {
@@ -101,17 +103,19 @@ void Watcher::State::call_who_has_news() {
 void* Watcher::run(void* argument) {
     State& state = *static_cast<State*>(argument);
     pthread_setname_np(pthread_self(), "toroni-watcher");
-    bool was_idle = false;
     std::unique_lock guard(state.mutex);
     while (!state.stop) {
+        if (state.waiting.empty()) {  // not on the futex: it is raised for others
+            const auto wanted = [&] { return state.stop || !state.waiting.empty(); };
+            if (!state.changed.wait_for(guard, look_again, wanted)) break;
+            continue;
+        }
         const std::uint32_t sequence = state.word->load(std::memory_order_acquire);  // pairs with wake_by_futex
         state.call_who_has_news();
-        const bool is_idle = state.waiting.empty();
+        if (state.waiting.empty()) continue;
         guard.unlock();
-        const auto result = os::futex_wait(*state.word, sequence, look_again);
+        os::futex_wait(*state.word, sequence, look_again);
         guard.lock();
-        if (is_idle && was_idle && state.waiting.empty() && result == os::FutexResult::timed_out) break;
-        was_idle = is_idle;
     }
     state.running = false;
     state.changed.notify_all();

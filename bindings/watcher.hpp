@@ -23,7 +23,8 @@ public:
     // Writes to the event descriptor as soon as the reader has news, once. The reader has set its waiting bit, and
     // is not used until disarm(). Throws system.
     void arm(const ring::Reader& reader, int event);
-    void disarm(const ring::Reader& reader);
+    // Whether it was written to.
+    bool disarm(const ring::Reader& reader);
 
     // Whether this process was forked from the one that made it.
     [[nodiscard]] bool is_inherited() const noexcept;

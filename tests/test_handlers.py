@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -40,7 +41,7 @@ def test_as_a_decorator(bus_name: str) -> None:
         assert reader.dispatch() == 1
         handle(seen[0])  # still a function
         assert [message.topic for message in seen] == ["/line1/temp"] * 2
-        with pytest.raises(TypeError, match="callable"):
+        with pytest.raises(TypeError, match="a handler is a function"):
             reader.on("/a", 5)  # type: ignore[call-overload]
 
 
@@ -106,9 +107,66 @@ def test_handlers_that_post_unsubscribe_dispatch_and_close(bus_name: str) -> Non
         assert seen == [("repost", b"0")] * 4 + [("once", b"1"), *nested_passes]
         reader.on("/close", lambda _: reader.close())
         bus.post_many([("/close", b""), ("/close", b"")])
+        assert reader.dispatch() == 2  # what was posted again before, and the first of them
+        assert reader.closed
         with pytest.raises(toroni.Closed):
             reader.dispatch()
-        assert reader.closed
+
+
+def test_one_handler_ends(bus_name: str) -> None:
+    seen: list[str] = []
+
+    def first(_: Message) -> None:
+        seen.append("first")
+
+    with Bus(bus_name) as bus, bus.subscribe("/a") as reader:
+        reader.on("/a", first)
+        reader.on("/a", lambda _: seen.append("second"))
+        bus.post("/a")
+        reader.dispatch()
+        reader.off("/a", first)
+        bus.post("/a")
+        reader.dispatch()
+        assert seen == ["first", "second", "second"]
+        assert reader.topics == [("/a", False)]
+        with pytest.raises(toroni.InvalidArgument, match="no handler of '/a'"):
+            reader.off("/a", first)
+
+        async def awaited(_: Message) -> None: ...
+
+        with pytest.raises(TypeError, match="not awaited"):
+            reader.on("/a", awaited)
+
+
+def test_history_for_handlers(bus_name: str) -> None:
+    seen: list[bytes] = []
+    with Bus(bus_name) as bus:
+        bus.post_many([("/a", b"1"), ("/b", b"2")])
+        with bus.subscribe(start="oldest") as reader:
+            reader.on("/a", lambda message: seen.append(message.data), history=True)
+            reader.on("/b", lambda message: seen.append(message.data))
+            bus.post_many([("/a", b"3"), ("/b", b"4")])
+            assert reader.dispatch() == 3
+    assert seen == [b"1", b"3", b"4"]
+
+
+def test_one_thread_dispatches(bus_name: str) -> None:
+    inside, leave = threading.Event(), threading.Event()
+    with Bus(bus_name) as bus, bus.subscribe() as reader:
+
+        @reader.on("/a")
+        def wait(_: Message) -> None:
+            inside.set()
+            leave.wait()
+
+        bus.post("/a")
+        thread = threading.Thread(target=reader.dispatch)
+        thread.start()
+        inside.wait()
+        with pytest.raises(toroni.InUse, match="another thread"):
+            reader.dispatch()
+        leave.set()
+        thread.join()
 
 
 def test_a_message_that_no_handler_wants_stays_for_recv(bus_name: str) -> None:

@@ -70,7 +70,7 @@ def test_a_message_that_meets_several_subscriptions_comes_once(bus_name: str) ->
         reader.subscribe("/a/b", "/a/b")
         bus.post("/a/b", b"once", descendants=True)
         assert [message.data for message in reader.recv_many()] == [b"once"]
-        assert reader.topics == [("/a", True), ("/a/b", True), ("", True), ("/a/b", False)]
+        assert reader.topics == [("/a", True), ("/a/b", True), ("/a/b", False), ("", True)]
 
 
 def test_a_subscription_gets_exactly_what_was_created_after_it(bus_name: str) -> None:

@@ -1,5 +1,6 @@
 #include "toroni/os/multicast.hpp"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -17,8 +18,20 @@ Descriptor open_socket() {
     return opened;
 }
 
+std::string dotted(std::uint32_t address) {
+    char text[INET_ADDRSTRLEN] = "";
+    const in_addr binary{address};
+    inet_ntop(AF_INET, &binary, text, sizeof text);
+    return text;
+}
+
+std::string through(const MulticastAddress& address) {
+    return "send notifications by multicast through the interface of " + dotted(address.interface) +
+           " (is it there, and up, in this network namespace?)";
+}
+
 template <class Value>
-void set_option(const Descriptor& socket, int level, int option, const Value& value, const char* what) {
+void set_option(const Descriptor& socket, int level, int option, const Value& value, const std::string& what) {
     if (setsockopt(socket.get(), level, option, &value, sizeof value) != 0) fail(what);
 }
 
@@ -35,12 +48,12 @@ sockaddr_in group_of(const MulticastAddress& address) {
 MulticastSender::MulticastSender(const MulticastAddress& address) : socket_(open_socket()) {
     ip_mreqn interface{};
     interface.imr_address.s_addr = address.interface;
-    set_option(socket_, IPPROTO_IP, IP_MULTICAST_IF, interface, "send notifications by multicast on that interface (is it up, in this network namespace?)");
+    set_option(socket_, IPPROTO_IP, IP_MULTICAST_IF, interface, through(address));
     set_option(socket_, IPPROTO_IP, IP_MULTICAST_TTL, 0, "keep notifications on this machine");
     set_option(socket_, IPPROTO_IP, IP_MULTICAST_LOOP, 1, "let this machine hear notifications");
     const sockaddr_in group = group_of(address);
     if (connect(socket_.get(), reinterpret_cast<const sockaddr*>(&group), sizeof group) != 0) {
-        fail("send notifications by multicast on that interface (is it up, in this network namespace?)");
+        fail(through(address));
     }
 }
 
@@ -50,13 +63,13 @@ MulticastReceiver::MulticastReceiver(const MulticastAddress& address) : socket_(
     set_option(socket_, SOL_SOCKET, SO_REUSEADDR, 1, "share the port of notifications");
     const sockaddr_in group = group_of(address);  // bound to the group: nothing else at that port is heard
     if (bind(socket_.get(), reinterpret_cast<const sockaddr*>(&group), sizeof group) != 0) {
-        fail("listen for notifications at that group and port");
+        fail("listen for notifications at " + dotted(address.group));
     }
     set_option(socket_, IPPROTO_IP, IP_MULTICAST_ALL, 0, "hear only the groups that were joined");
     ip_mreqn membership{};
     membership.imr_multiaddr.s_addr = address.group;
     membership.imr_address.s_addr = address.interface;
-    set_option(socket_, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership, "join the group of notifications on that interface");
+    set_option(socket_, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership, "join the group of notifications on the interface of " + dotted(address.interface));
 }
 
 void MulticastReceiver::drain() const noexcept {

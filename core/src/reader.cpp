@@ -157,10 +157,10 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
 
 bool Reader::commit() {
     base::fence::acquire();  // every body was copied before the claim: pairs with Writer::claim
-    if (is_overtaken()) return false;
+    if (is_overtaken() || !slot_->is_held()) return false;
     messages_ += frames_.size();
     for (const Frame& frame : frames_) bytes_ += frame.payload();
-    passed_ += run_messages_;
+    passed_ += std::exchange(run_messages_, 0);
     frames_.clear();
     advance(run_end_);
     return true;

@@ -48,8 +48,8 @@ Segment make_ring(const Options& options, std::uint64_t bus_id) {
 
 Segment make_reader_info(const Options& options) {
     const std::uint32_t readers = options.max_readers != 0 ? options.max_readers : default_max_readers;
-    Segment segment =
-        Segment::make_unnamed(options.directory, base::reader_info_size(readers), options.mode, options.group);
+    const mode_t mode = options.mode | (options.mode & 0444) >> 1;  // who may read the ring may also hold slots
+    Segment segment = Segment::make_unnamed(options.directory, base::reader_info_size(readers), mode, options.group);
     auto* header = new (segment.data()) base::ReaderInfoHeader{};
     header->max_readers = static_cast<std::uint16_t>(readers);
     for (std::uint32_t i = 0; i < readers; ++i) {

@@ -26,10 +26,9 @@ std::optional<Header> Decoder::decode(const std::byte* body, std::uint64_t lengt
     header.descendants = flag != 0;
 
     const std::byte* name = body + base::topic_name_offset;
-    const std::uint64_t most = length - base::topic_name_offset;
+    const std::uint64_t most = std::min<std::uint64_t>(length - base::topic_name_offset, topic_.size());
     std::uint64_t copied = 0;
     for (std::uint64_t wanted = std::min(first_look, most);; wanted = std::min(2 * wanted, most)) {
-        if (topic_.size() < wanted) topic_.resize(wanted);
         base::copy_from_ring(topic_.data() + copied, name + copied, wanted - copied);
         const std::size_t end = std::string_view(topic_.data() + copied, wanted - copied).find('\0');
         if (end != std::string_view::npos) {

@@ -26,7 +26,7 @@ inline blocking::WriteResult write_as(const ring::Memory& memory, ring::Writer& 
                                       const blocking::WriteRequest& request) {
     NoSignals waiter;
     blocking::WriteResult result;
-    blocking::write(memory, writer, *blocking::make_notifier(memory), request, waiter, result);
+    blocking::write(memory, writer, *blocking::make_notifier(memory.notifier()), request, waiter, result);
     return result;
 }
 

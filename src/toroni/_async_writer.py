@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from toroni._errors import Closed, InvalidArgument, QueueFull
+from toroni._errors import Closed, InUse, InvalidArgument, QueueFull
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
     from toroni._backpressure import Backpressure
 
 Job = Callable[[], None]
+Submit = Callable[[Job], object]
 _MESSAGES_A_JOB = 1024
+# How often who waits looks whether the loop that should run the jobs is still there.
+_LOOK_SECONDS = 0.5
 
 
 class AsyncWriter:
     """Queues messages and writes them later, in order; made by `Bus.async_writer`. Usable from any thread.
 
-    While the queue is empty nothing runs. A job that fails leaves what it has not written in the queue and stops;
-    the next `post`, `flush` or `close` raises its error, once, and the one after that goes on.
+    While the queue is empty nothing runs. A job that fails, or that the executor never runs, leaves what it has not
+    written in the queue; the next `post`, `flush` or `close` raises its error, once, and the one after that goes on.
 
     Attributes:
         dropped: messages that policy Drop, or a callable's "drop", has dropped.
@@ -38,24 +42,25 @@ class AsyncWriter:
     def __init__(
         self,
         bus: _core.Bus,
-        executor: Executor | asyncio.AbstractEventLoop | Callable[[Job], object] | None,
+        executor: Executor | asyncio.AbstractEventLoop | Submit | None,
         limit: int | None,
         backpressure: Backpressure | None,
     ) -> None:
         if limit is not None and limit < 1:
             raise InvalidArgument(f"limit must be at least 1, or None; got {limit}")
+        bus._check_policy(backpressure)
+        bus._encode("")  # raises where this bus cannot be written to
         self._bus = bus
-        self._submit = _submitter(executor)
+        self._submit, self._loop = _submitter(executor)
         self._limit = limit
         self._backpressure = backpressure
         self._changed = threading.Condition()  # guards all below
         self._queue: deque[bytes] = deque()
-        self._draining = False
-        self._error: Exception | None = None
+        self._job: _Job | None = None
+        self._error: BaseException | None = None
         self._closed = False
         self._tasks: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self.dropped = 0
-        bus._encode("")  # raises where this bus cannot be written to
 
     @property
     def pending(self) -> int:
@@ -72,14 +77,20 @@ class AsyncWriter:
         body = self._bus._encode(topic, *buffers, descendants=descendants)
         with self._changed:
             self._check()
-            if self._limit is not None and len(self._queue) >= self._limit:
-                raise QueueFull(f"{len(self._queue)} messages are queued, as many as may be")
-            self._queue.append(body)
-            try:
-                self._start()
-            except BaseException:
-                self._queue.pop()
-                raise
+            is_full = self._limit is not None and len(self._queue) >= self._limit
+            if not is_full:
+                self._queue.append(body)
+        try:
+            self._start()
+        except BaseException:
+            with self._changed:
+                if not is_full and body not in self._queue:
+                    return  # another thread's job has written it
+                if not is_full:
+                    self._queue.remove(body)
+            raise
+        if is_full:
+            raise QueueFull(f"{self._limit} messages are queued, as many as may be")
 
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until all that is queued has been written, at most `timeout` seconds. Not where the jobs run.
@@ -88,14 +99,19 @@ class AsyncWriter:
             False if there was not enough time.
 
         Raises:
-            What a job raised.
+            What a job raised. InUse: in the thread of the asyncio loop that runs the jobs; await `flush_async` there.
+            Closed: the writer was closed before everything was written.
         """
+        self._refuse_in_own_loop()
         deadline = None if timeout is None else time.monotonic() + timeout
-        with self._changed:
-            while not self._is_flushed():
-                remaining = None if deadline is None else deadline - time.monotonic()
-                if not self._changed.wait(remaining) and deadline is not None and time.monotonic() >= deadline:
-                    return self._is_flushed()
+        while not self._is_flushed():
+            with self._changed:
+                if self._job is None:
+                    continue  # started anew by the look
+                wait = _LOOK_SECONDS if deadline is None else min(_LOOK_SECONDS, deadline - time.monotonic())
+                if wait <= 0:
+                    return False
+                self._changed.wait(wait)
         return True
 
     async def flush_async(self) -> None:
@@ -104,84 +120,118 @@ class AsyncWriter:
         with self._changed:
             self._tasks.add(entry)
         try:
-            while True:
+            while not self._is_flushed():
+                try:
+                    await asyncio.wait_for(entry[1].wait(), _LOOK_SECONDS)
+                except asyncio.TimeoutError:
+                    continue
                 entry[1].clear()
-                with self._changed:
-                    if self._is_flushed():
-                        return
-                await entry[1].wait()
         finally:
             with self._changed:
                 self._tasks.discard(entry)
 
     def close(self) -> None:
         """Writes what is queued, and ends. Idempotent; closed even if it raises, then `pending` were not written."""
-        try:
-            self.flush()
-        finally:
-            self._closed = True
+        self._refuse_in_own_loop()
+        if not self._closed:
+            try:
+                self.flush()
+            finally:
+                self._closed = True
 
     async def close_async(self) -> None:
         """As `close`, awaited in a running asyncio loop."""
-        try:
-            await self.flush_async()
-        finally:
-            self._closed = True
+        if not self._closed:
+            try:
+                await self.flush_async()
+            finally:
+                self._closed = True
 
-    # ---- all below with the lock held, but _drain
+    def _refuse_in_own_loop(self) -> None:
+        if self._loop is not None and asyncio._get_running_loop() is self._loop and self._queue:
+            raise InUse("the jobs run in this thread's asyncio loop: use `async with`, or await flush_async()")
 
     def _check(self) -> None:
         if self._closed:
             raise Closed("the writer is closed")
-        if self._error is not None:
-            error, self._error = self._error, None
+        error, self._error = self._error, None
+        if error is not None:
             raise error
 
     def _is_flushed(self) -> bool:
-        if self._closed:
-            return True
-        self._check()
+        with self._changed:
+            if self._job is not None and self._loop is not None and self._loop.is_closed():
+                self._end(self._job, Closed("the asyncio loop that should write the messages is closed"))
+            if self._closed and not self._queue:
+                return True
+            self._check()
+            if not self._queue and self._job is None:
+                return True
         self._start()
-        return not self._queue and not self._draining
+        with self._changed:
+            return not self._queue and self._job is None and self._error is None
+
+    # ---- jobs
 
     def _start(self) -> None:
-        if self._queue and not self._draining and self._error is None:
-            self._draining = True
-            try:
-                self._submit(self._drain)
-            except BaseException:
-                self._draining = False
-                raise
-
-    def _drain(self) -> None:
-        """One job. The lock is free while it writes."""
+        """Submits a job if there is none and something to do. The lock is free meanwhile: it may run at once."""
         with self._changed:
-            batch = list(islice(self._queue, _MESSAGES_A_JOB))
-        written, error = 0, None
+            if not self._queue or self._job is not None or self._error is not None:
+                return
+            job = self._job = _Job(self)
         try:
-            written, error = self._bus._post_encoded(batch, backpressure=self._backpressure)
-        except Exception as failure:
-            error = failure
-        finally:
+            submitted = self._submit(job.run)
+        except BaseException:
             with self._changed:
-                if error is None and written < len(batch):
-                    self.dropped += len(batch) - written
-                    written = len(batch)
-                for _ in range(written):
-                    self._queue.popleft()
-                self._draining = False
-                if isinstance(error, Exception):
-                    self._error = error
-                try:
-                    self._start()
-                except Exception as failure:  # the executor is shut down: said by the next call
-                    self._error = failure
-                self._changed.notify_all()
-                for loop, event in self._tasks:
-                    if not loop.is_closed():
-                        loop.call_soon_threadsafe(event.set)
+                self._end(job, None)
+            raise
+        if hasattr(submitted, "add_done_callback"):
+            submitted.add_done_callback(job.done)
+
+    def _write(self, job: _Job) -> None:
+        with self._changed:
+            if self._job is not job:
+                return
+            batch = list(islice(self._queue, _MESSAGES_A_JOB))
+        error: BaseException | None = None
+        try:
+            self._write_all(batch)
+        except BaseException as failure:
+            error = failure
+        with self._changed:
+            self._end(job, error)
+        try:
+            self._start()
+        except Exception as failure:  # the executor is shut down: said by the next call
+            with self._changed:
+                self._error = failure
         if error is not None and not isinstance(error, Exception):
             raise error
+
+    def _write_all(self, batch: list[bytes]) -> None:
+        done = 0
+        while done < len(batch):
+            written, error = self._bus._post_encoded(batch[done:], backpressure=self._backpressure)
+            dropped = error is None and done + written < len(batch)
+            with self._changed:
+                for _ in range(written + dropped):
+                    self._queue.popleft()
+                self.dropped += dropped
+            done += written + dropped
+            if error is not None:
+                raise error
+
+    def _end(self, job: _Job, error: BaseException | None) -> None:
+        """With the lock held."""
+        if self._job is not job:
+            return
+        self._job = None
+        if error is not None:
+            self._error = error
+        self._changed.notify_all()
+        for loop, event in self._tasks:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
 
     def __enter__(self) -> Self:
         return self
@@ -199,21 +249,54 @@ class AsyncWriter:
     ) -> None:
         await self.close_async()
 
+    def __del__(self) -> None:
+        if getattr(self, "_queue", None):
+            warnings.warn(
+                f"an AsyncWriter ends with {len(self._queue)} messages that were not written; close it first",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+
+class _Job:
+    """One run of the writer, which may also never come: the executor or its loop may be shut down."""
+
+    def __init__(self, writer: AsyncWriter) -> None:
+        self._writer = writer
+
+    def run(self) -> None:
+        self._writer._write(self)
+
+    def done(self, future: object) -> None:
+        """Called by the future of the job, if there is one: it ends the job if that has not run to its end."""
+        error: BaseException = Closed("the executor was shut down before it wrote the messages")
+        cancelled, exception = getattr(future, "cancelled", None), getattr(future, "exception", None)
+        if cancelled is not None and exception is not None and not cancelled():
+            error = exception() or error
+        self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        with self._writer._changed:
+            self._writer._end(self, error)
+
 
 def _submitter(
-    executor: Executor | asyncio.AbstractEventLoop | Callable[[Job], object] | None,
-) -> Callable[[Job], object]:
+    executor: Executor | asyncio.AbstractEventLoop | Submit | None,
+) -> tuple[Submit, asyncio.AbstractEventLoop | None]:
+    """How jobs are submitted, and the loop on which that depends."""
     if executor is None:
         try:
             executor = asyncio.get_running_loop()
         except RuntimeError:
             raise InvalidArgument("outside of asyncio, say where to write: async_writer(executor)") from None
     if isinstance(executor, Executor):
-        return executor.submit
+        return executor.submit, None
     if isinstance(executor, asyncio.AbstractEventLoop):
-        return _LoopExecutor(executor)
+        return _LoopExecutor(executor), executor
     if callable(executor):
-        return executor
+        owner = getattr(executor, "__self__", None)  # loop.call_soon_threadsafe
+        return executor, owner if isinstance(owner, asyncio.AbstractEventLoop) else None
     raise TypeError(f"an executor is an Executor, an asyncio loop or a callable; got {executor!r}")
 
 
@@ -224,4 +307,11 @@ class _LoopExecutor:
         self._loop = loop
 
     def __call__(self, job: Job) -> None:
-        self._loop.call_soon_threadsafe(self._loop.run_in_executor, None, job)
+        self._loop.call_soon_threadsafe(self._run, job)
+
+    def _run(self, job: Job) -> None:
+        owner: _Job = job.__self__  # type: ignore[attr-defined]
+        try:
+            self._loop.run_in_executor(None, job).add_done_callback(owner.done)
+        except Exception as error:  # shut down
+            owner.fail(error)

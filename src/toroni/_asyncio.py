@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from toroni._core import Message, TopicReader
+    from toroni._core import TopicReader
+
+_Result = TypeVar("_Result")
 
 # A stream that never runs dry must not keep the loop from its other tasks, nor from cancelling this one.
-_MESSAGES_BETWEEN_CHECKPOINTS = 64
+_CALLS_BETWEEN_CHECKPOINTS = 64
 # Where no thread of ours looks: a writer killed between publishing and notifying leaves a message unannounced.
 _LOOK_AGAIN_SECONDS = 1.0
 
@@ -27,32 +30,40 @@ class Waits:
         self._loops: dict[asyncio.AbstractEventLoop, _LoopWaits] = {}
         self._since_checkpoint = 0
 
-    async def next(self, reader: TopicReader) -> Message:
-        """The next message. Cancellation comes while nothing has been taken."""
+    async def until(self, reader: TopicReader, read: Callable[[], _Result]) -> _Result:
+        """What `read` returns, once that is neither None nor empty. Cancellation comes while nothing has been taken."""
         self._since_checkpoint += 1
-        if self._since_checkpoint >= _MESSAGES_BETWEEN_CHECKPOINTS:
+        if self._since_checkpoint >= _CALLS_BETWEEN_CHECKPOINTS:
             self._since_checkpoint = 0
             await asyncio.sleep(0)
-        while (message := reader.recv(timeout=0)) is None:
+        while not (result := read()):
             self._since_checkpoint = 0
-            await self._of_running_loop(reader).readable()
-        return message
+            waits = self._of_running_loop(reader)
+            if reader.closed:  # before anybody who closes it could see that loop
+                continue
+            try:
+                await waits.readable()
+            except BaseException:
+                if not any(others.are_waiting for others in list(self._loops.values())):
+                    reader._rest()
+                raise
+        return result
 
     def _of_running_loop(self, reader: TopicReader) -> _LoopWaits:
         loop = asyncio.get_running_loop()
         waits = self._loops.get(loop)
         if waits is None:
             waits = self._loops[loop] = _LoopWaits(loop, reader.fileno(), self._look_again)
-            for other in [other for other in self._loops if other.is_closed()]:
-                del self._loops[other]
+            for other in list(self._loops):
+                if other.is_closed():
+                    self._loops.pop(other, None)
         return waits
 
-    def close(self) -> None:
-        """Wakes all tasks, which then find the reader closed."""
+    def wake(self) -> None:
+        """Lets all tasks look; after the reader was closed."""
         for loop, waits in list(self._loops.items()):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(waits.wake)
-        self._loops.clear()
 
 
 class _LoopWaits:
@@ -64,6 +75,11 @@ class _LoopWaits:
         self._look_again = look_again
         self._futures: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether a task of this loop waits."""
+        return bool(self._futures)
 
     async def readable(self) -> None:
         """Until the descriptor is readable, or a second has passed where nobody else looks."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from functools import cached_property
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from toroni import _core
 from toroni._async_writer import AsyncWriter
@@ -52,9 +54,12 @@ class Bus(Opened, _core.Bus):
         """
         if isinstance(start, str) and start not in ("now", "oldest"):
             raise InvalidArgument(f"start must be 'now', 'oldest' or a position; got {start!r}")
+        for what, value in (("label", label), *(("a topic", topic) for topic in topics)):
+            if not isinstance(value, str):
+                raise TypeError(f"{what} is a str; got {value!r}")
         reader = Reader(self, start, label, on_loss)
         try:
-            reader._subscribe_all(topics, descendants, historic=start != "now")
+            reader.subscribe(*topics, descendants=bool(descendants), history=start != "now")
         except BaseException:
             reader.close()
             raise
@@ -79,7 +84,13 @@ class Bus(Opened, _core.Bus):
         Raises:
             InvalidArgument: no executor, and no running loop; role="reader".
         """
-        return AsyncWriter(self, executor, limit, backpressure)
+        writer = AsyncWriter(self, executor, limit, backpressure)
+        self._writers.add(writer)
+        return writer
+
+    @cached_property
+    def _writers(self) -> WeakSet[AsyncWriter]:
+        return WeakSet()
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,4 +98,10 @@ class Bus(Opened, _core.Bus):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """Writes what AsyncWriters have queued, unless an error ends the block, and closes."""
+        try:
+            if error is None:
+                for writer in list(self._writers):
+                    await writer.close_async()
+        finally:
+            self.close()

@@ -27,6 +27,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from toroni import _core
@@ -76,11 +77,19 @@ class BusMismatch(ToroniError):
 
 
 class PermissionDenied(ToroniError, PermissionError):
-    """The bus belongs to somebody else, or its mode forbids this role."""
+    """The bus belongs to somebody else, or its mode forbids this role; `errno` is EACCES."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno.EACCES
 
 
 class SharedMemoryFull(ToroniError, OSError):
-    """/dev/shm has no room for the bus; the message has the numbers."""
+    """/dev/shm has no room for the bus; the message has the numbers; `errno` is ENOSPC."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno.ENOSPC
 
 
 class OperatingSystemError(ToroniError, OSError):

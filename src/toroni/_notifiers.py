@@ -28,7 +28,8 @@ class Multicast:
 class Notifier(Protocol):
     """A notifier of the application's own. One object serves all readers and writers of a process, in any thread.
 
-    Wake-ups are hints: a wait may end early, and a message that nobody announced is found within a second.
+    Wake-ups are hints: a wait may end early, and a message that nobody announced is found within a second. If several
+    threads wait, one notification should end all their waits.
     """
 
     def notify(self) -> object:
@@ -70,7 +71,7 @@ def to_choice(notifier: NotifierOption | None) -> tuple[int, int, int, int, obje
             raise InvalidArgument(f"a port is 1 to 65535; got {notifier.port!r}")
         port = int.from_bytes(notifier.port.to_bytes(2, "big"), "little")
         return _KINDS["multicast"], _in_memory(group), _in_memory(interface), port, None
-    if not isinstance(notifier, Notifier):
+    if isinstance(notifier, type) or not isinstance(notifier, Notifier):
         raise InvalidArgument(f"a notifier has notify(), wait(timeout) and fileno(); got {notifier!r}")
     return _KINDS["custom"], 0, 0, 0, notifier
 

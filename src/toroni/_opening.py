@@ -46,7 +46,8 @@ class Opened(_Native):
             "poll" (they look every millisecond), or an object of your own. None takes what the bus has, or "futex"
             for a new one.
         role: "reader" maps the ring read-only, "writer" maps the reader slots read-only.
-        mode: file permissions of a new bus, as for `os.chmod`.
+        mode: of a new bus, as for `os.chmod`: who may read and who may write the stream. Who may read it may also hold
+            reader slots: with 0o640 your group can read and not write.
         group: of a new bus, by name or number: one that you are a member of. None: your process's group.
         backpressure: what to do when slow readers are in the way: Wait, Overwrite, Sleep, Drop, Fail, or a callable
             that takes `SlowReaders` and answers "retry", "overwrite" or "drop".
@@ -76,6 +77,11 @@ class Opened(_Native):
         group: str | int | None = None,
         backpressure: Backpressure = Wait(),  # noqa: B008 - frozen
     ) -> None:
+        for what, value, kind in (("name", name, str), ("role", role, str), ("mode", mode, int)):
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"{what} must be {kind.__name__}; got {value!r}")
+        if max_readers is not None and (isinstance(max_readers, bool) or not isinstance(max_readers, int)):
+            raise TypeError(f"max_readers must be int or None; got {max_readers!r}")
         if max_readers is not None and not 1 <= max_readers <= 2048:
             raise InvalidArgument(f"max_readers must be 1 to 2048; got {max_readers}")
         if not 0 <= mode <= 0o777:

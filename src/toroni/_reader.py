@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from toroni import _asyncio, _core
 from toroni._core import Message
-from toroni._errors import Closed, InvalidArgument, Unhandled
+from toroni._errors import Closed, InUse, InvalidArgument, Unhandled
 from toroni._notifiers import looks_by_itself
 from toroni._opening import OnLoss, Start
 
@@ -17,9 +20,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-
 Handler = Callable[[Message], object]
 _Handler = TypeVar("_Handler", bound=Handler)
+
+
+@dataclass(frozen=True)
+class _Subscription:
+    descendants: bool
+    handler: Handler | None
 
 
 class Reader(_core.TopicReader):
@@ -33,26 +41,43 @@ class Reader(_core.TopicReader):
     def __init__(self, bus: _core.Bus, start: Start, label: str, on_loss: OnLoss) -> None:
         super().__init__(bus, start, label, on_loss)
         self._bus = bus
-        self._topics: dict[tuple[str, bool], int] = {}  # without handlers
-        self._handlers: dict[int, tuple[str, bool, Handler]] = {}
+        self._topics: dict[str, dict[int, _Subscription]] = {}
+        self._handlers: dict[int, Handler] = {}
         self._undone: deque[tuple[Message, list[int]]] = deque()  # what a handler that raised has left over
+        self._dispatching = threading.RLock()
         self._waits = _asyncio.Waits(looks_by_itself(bus._notifier[0]))
 
     # ---- what to read
 
-    def subscribe(self, *topics: str, descendants: bool = False) -> None:
-        """Adds topics. When it returns, the reader gets every message that is created from then on, and none older.
+    def subscribe(self, *topics: str, descendants: bool = False, history: bool = False) -> None:
+        """Adds topics. When it returns, the reader gets every message that is created from then on.
 
         Args:
-            topics: subscribed to; again is no error and changes nothing.
+            topics: to subscribe to; again is no error and changes nothing.
             descendants: each with all topics below it; "" and "/" are above all.
-        """
-        self._subscribe_all(topics, descendants, historic=False)
+            history: also what was created before, as far as this reader has not come to it yet.
 
-    def _subscribe_all(self, topics: tuple[str, ...], descendants: bool, historic: bool) -> None:
+        Raises:
+            InvalidArgument: a NUL in a topic, or more than 4096 bytes; nothing is changed.
+        """
         for topic in topics:
-            if (topic, descendants) not in self._topics:
-                self._topics[topic, descendants] = self._subscribe(topic, descendants, historic)
+            _core._check_topic(topic)
+        for topic in topics:
+            if _Subscription(descendants, None) not in self._topics.get(topic, {}).values():
+                self._add(topic, _Subscription(descendants, None), history)
+
+    def _add(self, topic: str, subscription: _Subscription, history: bool) -> None:
+        identity = self._subscribe(topic, subscription.descendants, history, subscription.handler is not None)
+        self._topics.setdefault(topic, {})[identity] = subscription
+        if subscription.handler is not None:
+            self._handlers[identity] = subscription.handler
+
+    def _remove(self, topic: str, identity: int) -> None:
+        self._unsubscribe(identity)
+        self._handlers.pop(identity, None)
+        del self._topics[topic][identity]
+        if not self._topics[topic]:
+            del self._topics[topic]
 
     def unsubscribe(self, *topics: str) -> None:
         """Ends subscriptions, with and without descendants, and handlers. What was not read of them is gone.
@@ -61,70 +86,96 @@ class Reader(_core.TopicReader):
             InvalidArgument: one of the topics is not subscribed to; nothing is changed.
         """
         for topic in topics:
-            if not self._ids_of(topic):
+            if topic not in self._topics:
                 raise InvalidArgument(f"not subscribed to {topic!r}")
         for topic in topics:
-            for subscription in self._ids_of(topic):
-                self._unsubscribe(subscription)
-                self._handlers.pop(subscription, None)
-            for key in ((topic, False), (topic, True)):
-                self._topics.pop(key, None)
-
-    def _ids_of(self, topic: str) -> list[int]:
-        plain = [subscription for (name, _), subscription in self._topics.items() if name == topic]
-        return plain + [subscription for subscription, entry in self._handlers.items() if entry[0] == topic]
+            for identity in list(self._topics.get(topic, {})):
+                self._remove(topic, identity)
 
     @property
     def topics(self) -> list[tuple[str, bool]]:
         """What is subscribed to, with and without handlers: (topic, descendants)."""
-        handled = [(topic, descendants) for topic, descendants, _ in self._handlers.values()]
-        return list(dict.fromkeys([*self._topics, *handled]))
+        return list(
+            dict.fromkeys(
+                (topic, subscription.descendants)
+                for topic, subscriptions in self._topics.items()
+                for subscription in subscriptions.values()
+            )
+        )
 
     # ---- callbacks
 
     @overload
-    def on(self, topic: str, handler: _Handler, *, descendants: bool = ...) -> _Handler: ...
+    def on(self, topic: str, handler: _Handler, *, descendants: bool = ..., history: bool = ...) -> _Handler: ...
     @overload
-    def on(self, topic: str, *, descendants: bool = ...) -> Callable[[_Handler], _Handler]: ...
+    def on(self, topic: str, *, descendants: bool = ..., history: bool = ...) -> Callable[[_Handler], _Handler]: ...
     def on(
-        self, topic: str, handler: _Handler | None = None, *, descendants: bool = False
+        self, topic: str, handler: _Handler | None = None, *, descendants: bool = False, history: bool = False
     ) -> _Handler | Callable[[_Handler], _Handler]:
         """Has `dispatch` call `handler(message)` for each message to a topic that is created from now on.
 
-        Several handlers of one topic are called in the order in which they were added. Without a handler it is a
-        decorator: `@reader.on("/line1", descendants=True)`.
+        Several handlers of one message are called in the order in which they were added. Without a handler it is a
+        decorator: `@reader.on("/line1", descendants=True)`. Arguments and errors are those of `subscribe`.
 
         Returns:
             The handler.
         """
         if handler is None:
-            return lambda decorated: self.on(topic, decorated, descendants=descendants)
-        if not callable(handler):
-            raise TypeError(f"a handler is a callable; got {handler!r}")
-        self._handlers[self._subscribe(topic, descendants, False, True)] = (topic, descendants, handler)
+            return lambda decorated: self.on(topic, decorated, descendants=descendants, history=history)
+        if not callable(handler) or inspect.iscoroutinefunction(handler):
+            raise TypeError(f"a handler is a function that is called, not awaited; got {handler!r}")
+        self._add(topic, _Subscription(descendants, handler), history)
         return handler
+
+    def off(self, topic: str, handler: Handler) -> None:
+        """Ends what `on(topic, handler)` began; other handlers and subscriptions of the topic go on.
+
+        Raises:
+            InvalidArgument: it is no handler of that topic.
+        """
+        found = [
+            identity
+            for identity, subscription in self._topics.get(topic, {}).items()
+            if subscription.handler == handler
+        ]
+        if not found:
+            raise InvalidArgument(f"{handler!r} is no handler of {topic!r}")
+        for identity in found:
+            self._remove(topic, identity)
 
     def dispatch(self) -> int:
         """Hands the messages that are there now to their handlers. Never waits; for anybody's loop.
 
-        A handler that raises ends the pass; the next one goes on behind it.
+        A handler that raises ends the pass; the next one goes on behind it. So does one that closes the reader.
 
         Returns:
             The number of messages handed out.
 
         Raises:
             Unhandled: the next message is for a subscription without a handler; `recv` takes it.
+            InUse: another thread is dispatching.
             MessagesLost: as `recv`.
         """
+        if not self._dispatching.acquire(blocking=False):
+            raise InUse("another thread is dispatching the messages of this reader")
+        try:
+            return self._dispatch()
+        finally:
+            self._dispatching.release()
+
+    def _dispatch(self) -> int:
         handed_out = 0
         end = self._bus.position
         while self._undone or self._fetch(end):
             message, subscriptions = self._undone[0]
             while subscriptions:
-                entry = self._handlers.get(subscriptions.pop(0))
-                if entry is not None:
-                    entry[2](message)
-            if self._undone and self._undone[0][0] is message:
+                handler = self._handlers.get(subscriptions.pop(0))
+                if handler is not None:
+                    handler(message)
+                if self.closed:
+                    self._undone.clear()
+                    return handed_out + 1
+            if self._undone and self._undone[0][0] is message:  # a handler may have dispatched, too
                 self._undone.popleft()
                 handed_out += 1
         return handed_out
@@ -146,7 +197,17 @@ class Reader(_core.TopicReader):
         Raises:
             As `recv`.
         """
-        return await self._waits.next(self)
+        message = await self._waits.until(self, lambda: self.recv(timeout=0))
+        assert message is not None
+        return message
+
+    async def recv_many_async(self, max: int = 1024) -> list[Message]:
+        """What is there now, up to `max` messages; awaits the first one as `recv_async` does.
+
+        Raises:
+            As `recv_many`.
+        """
+        return await self._waits.until(self, lambda: self.recv_many(max, timeout=0))
 
     def __aiter__(self) -> Self:
         return self
@@ -155,7 +216,7 @@ class Reader(_core.TopicReader):
         if self.closed:
             raise StopAsyncIteration
         try:
-            return await self._waits.next(self)
+            return await self.recv_async()
         except Closed:
             raise StopAsyncIteration from None
 
@@ -163,8 +224,8 @@ class Reader(_core.TopicReader):
 
     def close(self) -> None:
         """Gives the slot back; waits in other threads and tasks end. Idempotent."""
-        self._waits.close()
         self._close()
+        self._waits.wake()
 
     def __enter__(self) -> Self:
         return self

@@ -52,6 +52,7 @@ inline constexpr std::uint32_t max_readers_limit = 2048;               // what t
 inline constexpr std::size_t topic_generation_offset = 0;   // u64: reader_gen when the message was created
 inline constexpr std::size_t topic_descendants_offset = 8;  // u8: 1 if posted to all below the topic too
 inline constexpr std::size_t topic_name_offset = 9;         // ended by the first NUL
+inline constexpr std::size_t max_topic_size = 4096;         // bytes without the NUL; a longer one is damage
 
 // ---- -rb ------------------------------------------------------------------------------------------------
 

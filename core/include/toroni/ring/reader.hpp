@@ -93,6 +93,9 @@ public:
     // stands where it stood, and the copies are to be thrown away: call resume().
     [[nodiscard]] bool commit();
 
+    // Whether the stream began anew under us, which is not a loss.
+    [[nodiscard]] bool has_restarted() const noexcept { return !slot_->is_held() && !slot_->is_inherited(); }
+
     // After lost, restarted, damaged or refused (or a commit that failed): goes on at the stream end, after refused
     // behind that message.
     Loss resume(ReadStatus cause);

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "toroni/base/layout.hpp"
@@ -34,7 +33,8 @@ public:
     [[nodiscard]] std::optional<Header> decode(const std::byte* body, std::uint64_t length);
 
 private:
-    std::string topic_;  // a private copy: looked at twice, it must be the same
+    // A private copy: looked at twice, it must be the same.
+    std::array<char, base::max_topic_size + 1> topic_;
 };
 
 }  // namespace toroni::topic
