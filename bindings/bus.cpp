@@ -83,7 +83,7 @@ void bind_bus(nb::module_& module) {
     def_init(bus);
     bus.def("post", &post, nb::arg("topic"), nb::arg("buffers"), nb::kw_only(), nb::arg("descendants") = false,
             nb::arg("backpressure") = nb::none(),
-            nb::sig("def post(self, topic: str, *buffers: Buffer, descendants: bool = False, "
+            nb::sig("def post(self, topic: str, *buffers: AnyBuffer, descendants: bool = False, "
                     "backpressure: Backpressure | None = None) -> int | None"),
             R"(Posts one message.
 

@@ -249,7 +249,8 @@ base::Position ReaderBase::position() const {
 }
 
 std::uint64_t ReaderBase::lag() const {
-    const auto lag = base::distance(position(), session_->memory->ring().free_pos.load(std::memory_order_acquire));
+    const base::Position from = position();  // raises if closed
+    const auto lag = base::distance(from, session_->memory->ring().free_pos.load(std::memory_order_acquire));
     return lag > 0 ? static_cast<std::uint64_t>(lag) : 0;
 }
 

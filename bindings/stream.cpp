@@ -44,7 +44,7 @@ void bind_stream(nb::module_& module) {
     def_init(stream);
     stream
         .def("write", &write, nb::arg("buffers"), nb::kw_only(), nb::arg("backpressure") = nb::none(),
-             nb::sig("def write(self, *buffers: Buffer, "
+             nb::sig("def write(self, *buffers: AnyBuffer, "
                      "backpressure: Backpressure | None = None) -> int | None"),
              R"(Writes one message, of one or more buffers behind each other, 1 to `max_message` bytes in all.
 
@@ -61,7 +61,7 @@ Raises:
     WriterStalled: the policy is Wait, and a stopped process held the writer mutex all the time.
     Closed: after close(). TypeError, BufferError: not a contiguous buffer.)")
         .def("write_many", &write_many, nb::arg("messages"), nb::kw_only(), nb::arg("backpressure") = nb::none(),
-             nb::sig("def write_many(self, messages: Iterable[Buffer], *, "
+             nb::sig("def write_many(self, messages: Iterable[AnyBuffer], *, "
                      "backpressure: Backpressure | None = None) -> int"),
              R"(Writes messages behind each other, as many as fit the ring under one lock and one wake-up.
 

@@ -19,8 +19,9 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long `make soak` goes on."""
+    """How long `make soak` and `make model` go on."""
     parser.addoption("--soak-seconds", type=float, default=60.0)
+    parser.addoption("--model-seconds", type=float, default=0.0)
 
 
 _numbers = itertools.count()

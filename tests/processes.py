@@ -23,6 +23,7 @@ class Peer:
         self.pipe, theirs = _spawn.Pipe()
         self.process = _spawn.Process(target=_run, args=(function, theirs, arguments), daemon=True)
         self.process.start()
+        self.is_forgotten = False
         theirs.close()
 
     @property
@@ -51,6 +52,12 @@ class Peer:
         self.process.join(PATIENCE)
         assert self.process.exitcode == 0, f"process {self.pid} ended with {self.process.exitcode}"
 
+    def forget(self) -> None:
+        """After its end: gives back what the test holds of it."""
+        self.process.close()
+        self.pipe.close()
+        self.is_forgotten = True
+
 
 class _Failure:
     def __init__(self, text: str) -> None:
@@ -78,6 +85,8 @@ def peers() -> Iterator[Callable[..., Peer]]:
         yield start
     finally:
         for peer in started:
+            if peer.is_forgotten:
+                continue
             peer.process.kill()
             peer.process.join(PATIENCE)
             peer.pipe.close()

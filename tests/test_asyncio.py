@@ -118,7 +118,7 @@ def test_many_readers_in_one_loop(bus_name: str, run: Run, notifier: Any) -> Non
             readers = [bus.subscribe(f"/r/{number % 10}", "/all") for number in range(30)]
 
             async def read(reader: Reader) -> list[bytes]:
-                received = []
+                received: list[bytes] = []
                 async for message in reader:
                     if message.topic == "/all":
                         return received

@@ -49,6 +49,7 @@ def test_writers_that_wait_wait_for_it(bus_name: str) -> None:
             with reader.borrow() as message:  # type: ignore[union-attr]
                 pass
         message = reader.borrow()
+        assert message is not None
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(bus.post_many, [("/a", bytes([9]) * 500) for _ in range(7)])
             while bus.stats().backpressure == 0:
@@ -63,7 +64,7 @@ def test_writers_that_wait_wait_for_it(bus_name: str) -> None:
 def test_overwritten_meanwhile_is_said_whatever_on_loss(bus_name: str) -> None:
     with Bus(bus_name, capacity=4096, backpressure=Overwrite()) as bus:
         for on_loss in ("raise", "skip", print):
-            with bus.subscribe("/a", on_loss=on_loss) as reader:  # type: ignore[arg-type]
+            with bus.subscribe("/a", on_loss=on_loss) as reader:
                 bus.post("/a", b"1")
                 message = reader.borrow()
                 assert message is not None
@@ -200,3 +201,84 @@ def test_millions_of_bytes_looked_at_while_they_are_overwritten(bus_name: str) -
         finally:
             stop.set()
             writer.join()
+
+
+def test_a_view_keeps_the_loan_when_the_message_is_forgotten(bus_name: str) -> None:
+    with Bus(bus_name, capacity=4096, backpressure=Fail()) as bus, bus.subscribe("/a") as reader:
+        bus.post("/a", b"AAAAAAAA")
+        data = reader.borrow().data  # type: ignore[union-attr]
+        with pytest.raises(toroni.NoRoom):
+            bus.post_many([("/a", bytes(500))] * 20)
+        assert bytes(data) == b"AAAAAAAA"
+        with pytest.raises(toroni.InUse):
+            reader.recv(timeout=0)
+        del data
+        assert reader.recv(timeout=0) is not None
+
+
+def test_cycles_through_a_borrowed_message_are_collected(bus_name: str) -> None:
+    class Camera:
+        def __init__(self, bus: Bus) -> None:
+            self.reader = bus.subscribe("/a", on_loss=self.lost)
+            bus.post("/a", b"image")
+            self.frame = self.reader.borrow(timeout=0)
+            self.view = self.frame.data  # type: ignore[union-attr]
+
+        def lost(self, loss: MessagesLost) -> None: ...
+
+    with Bus(bus_name) as bus:
+        for _ in range(5):
+            Camera(bus)
+        gc.collect()
+        assert bus.readers() == []
+
+
+def test_what_is_raised_meanwhile_is_raised(bus_name: str) -> None:
+    def close_and_fail(reader: toroni.Reader) -> None:
+        reader.close()
+        raise ZeroDivisionError
+
+    def take(*_: object) -> None: ...
+
+    with Bus(bus_name) as bus:
+        reader = bus.subscribe("/a")
+        bus.post("/a", b"x")
+        with pytest.raises(ZeroDivisionError):
+            take(reader.borrow(timeout=0), close_and_fail(reader))  # type: ignore[func-returns-value]
+
+
+def test_borrowed_in_one_thread_and_read_in_another(bus_name: str) -> None:
+    """Whoever comes between a loan and its end is refused; no message comes twice."""
+    count = 2000
+    seen: list[int] = []
+    with Bus(bus_name, capacity=4096, backpressure=Wait(None)) as bus, bus.subscribe("/a") as reader:
+
+        def take(borrowing: bool) -> None:
+            while not seen or max(seen) < count - 1:
+                try:
+                    if borrowing:
+                        message = reader.borrow(timeout=0.05)
+                        if message is not None:
+                            seen.append(int(bytes(message.data)))
+                            message.release()
+                    else:
+                        received = reader.recv(timeout=0.05)
+                        if received is not None:
+                            seen.append(int(received.data))
+                except toroni.InUse:
+                    continue
+
+        threads = [threading.Thread(target=take, args=(borrowing,)) for borrowing in (True, False, True)]
+        for thread in threads:
+            thread.start()
+        for number in range(count):
+            bus.post("/a", b"%d" % number)
+            if number % 50 == 0:
+                threading.Event().wait(0.001)
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert sorted(seen) == list(range(count))
+        bus.post_many([("/a", bytes(100))] * 100, backpressure=Overwrite())
+        with pytest.raises(MessagesLost) as lost:
+            reader.recv(timeout=0)
+        assert lost.value.messages == 100

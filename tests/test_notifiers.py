@@ -146,7 +146,7 @@ def test_the_bus_records_it_and_all_agree(bus_name: str, notifier: Any) -> None:
         for wrong in ("futex", "poll", Multicast(port=4444)):
             if wrong != recorded:
                 with pytest.raises(toroni.BusMismatch, match=r"exists with notifier .*, not "):
-                    Bus(bus_name, notifier=wrong)  # type: ignore[arg-type]
+                    Bus(bus_name, notifier=wrong)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 import toroni
 from processes import peers
-from toroni import rmp
+from toroni import Bus, rmp
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -119,37 +120,53 @@ def test_another_pid_namespace_is_refused_with_the_reason(bus_name: str) -> None
     assert "--pid=container" in done.stdout
 
 
-def open_as(pipe: Connection, uid: int, gid: int, bus: str, options: dict[str, Any]) -> None:
-    os.setgroups([])
+def open_as(pipe: Connection, uid: int, gid: int, groups: list[int], bus: str, options: dict[str, Any]) -> None:
+    os.setgroups(groups)
     os.setgid(gid)
     os.setuid(uid)
     try:
-        with rmp.Stream(bus, **options) as stream:
-            if options.get("role") == "reader":
-                stream.reader().read(timeout=0)
+        with Bus(bus, **options) as opened:
+            if options.get("role") != "writer":
+                opened.subscribe("/a").recv(timeout=0)
+            if options.get("role") != "reader":
+                opened.post("/a", b"x")
             pipe.send("opened")
-    except toroni.PermissionDenied as error:
+    except toroni.ToroniError as error:
+        assert not isinstance(error, toroni.PermissionDenied) or error.errno == errno.EACCES
         pipe.send(str(error))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become two other users")
 def test_roles_and_modes_between_users(bus_name: str) -> None:
-    owner, member, stranger = (1234, 1234), (2345, 1234), (2345, 2345)
+    team = 3456
+    owner, member = (1234, 1234, [team]), (2345, 2345, [team])
+    stranger: tuple[int, int, list[int]] = (4567, 4567, [])
     with peers() as start:
 
-        def as_user(user: tuple[int, int], **options: object) -> str:
+        def as_user(user: tuple[int, int, list[int]], **options: object) -> str:
             return str(start(open_as, *user, bus_name, options).receive())
 
-        assert as_user(owner, capacity=4096, mode=0o640) == "opened"
+        assert "of which you must be a member" in as_user(stranger, capacity=4096, group=team)
+        # The team may read, nobody else anything. Who may read may hold slots; who may not write, cannot.
+        assert as_user(owner, capacity=4096, mode=0o640, group=team) == "opened"
+        assert [file.stat().st_mode & 0o777 for file in files(bus_name)] == [0o640, 0o660]
+        assert {file.stat().st_gid for file in files(bus_name)} == {team}
         assert as_user(owner) == "opened"
-        for user in (member, stranger):
-            assert "Permission denied" in as_user(user)
-        # Who may only read the files cannot be a reader: readers publish their position in -ri.
-        assert "Permission denied" in as_user(member, role="reader")
-        files(bus_name)[1].chmod(0o660)
         assert as_user(member, role="reader") == "opened"
-        assert "Permission denied" in as_user(member, role="writer")
+        for user, role in ((member, "both"), (member, "writer"), (stranger, "reader"), (stranger, "both")):
+            assert "Permission denied" in as_user(user, role=role)
+        toroni.unlink(bus_name)
+        # The team may do everything.
+        assert as_user(owner, mode=0o660, group=team) == "opened"
+        for role in ("both", "reader", "writer"):
+            assert as_user(member, role=role) == "opened"
         assert "Permission denied" in as_user(stranger, role="reader")
+
+
+def test_groups_that_cannot_be(bus_name: str) -> None:
+    for wrong, words in (("no such group", "no group"), (-1, "a name or a number"), (True, "a name or a number")):
+        with pytest.raises(toroni.InvalidArgument, match=words):
+            Bus(bus_name, group=wrong)
 
 
 def test_the_golden_segments_of_the_older_implementation_open_and_work(bus_name: str) -> None:

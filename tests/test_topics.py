@@ -168,7 +168,7 @@ def test_messages_are_values(bus_name: str) -> None:
     message = Message("/a", b"data", 7)
     assert repr(message) == "Message(topic='/a', data=b'data', position=7)"
     assert message == Message(topic="/a", data=b"data", position=7) != Message("/a", b"data", 8)
-    assert message != ("/a", b"data", 7)
+    assert message.__eq__(("/a", b"data", 7)) is NotImplemented
     assert len({message, Message("/a", b"data", 7), Message("/b", b"data", 7)}) == 2
     assert pickle.loads(pickle.dumps(message)) == message
     match message:
@@ -176,7 +176,7 @@ def test_messages_are_values(bus_name: str) -> None:
             assert (topic, data, position) == ("/a", b"data", 7)
     for wrong in ((1, b"", 0), ("", "", 0), ("", b"", "x"), ("",)):
         with pytest.raises(TypeError):
-            Message(*wrong)  # type: ignore[arg-type, call-arg]
+            Message(*wrong)
     with pytest.raises(AttributeError):
         message.topic = "/b"  # type: ignore[misc]
 
@@ -217,8 +217,7 @@ def test_topics_and_messages_that_cannot_be(bus_name: str) -> None:
 def test_topics_of_others_that_are_no_utf_8(bus_name: str) -> None:
     with rmp.Stream(bus_name) as stream, Bus(bus_name) as bus, bus.subscribe("", descendants=True) as reader:
         stream.write(bytes(9) + b"/\xff\xfe\0data")
-        (message,) = reader.recv_many(timeout=0) or [None]
-        assert message is None  # its generation is older than the subscription
+        assert reader.recv_many(timeout=0) == []  # its generation is older than the subscription
         stream.write(tp.generation(bus).to_bytes(8, "little") + b"\0/\xff\xfe\0data")
         message = next(reader)
         assert (message.topic, message.data) == ("/\udcff\udcfe", b"data")

@@ -17,10 +17,11 @@ from toroni._errors import Closed, InUse, InvalidArgument, QueueFull
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
 
     from toroni import _core
     from toroni._backpressure import Backpressure
+    from toroni._types import AnyBuffer
 
 Job = Callable[[], None]
 Submit = Callable[[Job], object]
@@ -67,7 +68,7 @@ class AsyncWriter:
         """Messages that have not been written yet."""
         return len(self._queue)
 
-    def post(self, topic: str, *buffers: Buffer, descendants: bool = False) -> None:
+    def post(self, topic: str, *buffers: AnyBuffer, descendants: bool = False) -> None:
         """Queues a message, as `Bus.post` would write it. The payload is copied. It is for the subscriptions of now.
 
         Raises:

@@ -135,8 +135,8 @@ class MessagesLost(ToroniError):
 
     Attributes:
         bytes: how much of the stream was missed, headers and padding included.
-        messages: how many messages that were; None where they cannot be counted, which is so only if
-            writers of other implementations took part.
+        messages: how many messages that were, of all topics; None where they cannot be counted: writers of other
+            implementations took part, or the reader was started at a position that was gone already.
         from_position: the first position that was not read.
         to_position: where the reader goes on.
         label: the reader's.

@@ -22,6 +22,8 @@ from toroni._core import Message, Subscriptions
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from toroni._types import AnyBuffer
+
 __all__ = ["Decoded", "Message", "Subscriptions", "decode", "encode", "generation", "is_below", "new_generation"]
 
 
@@ -41,7 +43,7 @@ class Decoded(NamedTuple):
     descendants: bool
 
 
-def encode(topic: str, *buffers: Buffer, generation: int, descendants: bool = False) -> bytes:
+def encode(topic: str, *buffers: AnyBuffer, generation: int, descendants: bool = False) -> bytes:
     """A message with a topic, to be written to a raw stream.
 
     Raises:
