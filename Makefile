@@ -7,10 +7,10 @@ BUILD  ?= build
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-SOURCES := pyproject.toml CMakeLists.txt $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
+SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format soak clean machine
+.PHONY: help demo test test-python test-cpp lint format soak model idle benchmark clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -36,15 +36,24 @@ $(BUILD)/%/ran: $(VENV)/tools $(CPP) CMakeLists.txt CMakePresets.json core/tests
 lint: $(VENV)/installed  ## ruff, mypy strict, clang-format
 	ruff check .
 	ruff format --check .
-	mypy src tests
+	mypy src tests examples benchmarks
 	clang-format --dry-run --Werror $(CPP)
 
 format: $(VENV)/tools  ## lays out all code
 	ruff check --fix-only . ; ruff format .
 	clang-format -i $(CPP)
 
-soak: $(VENV)/installed  ## kills and overtakes for SECONDS (default 60)
+soak: $(VENV)/installed  ## readers and writers of all kinds, killed and overtaken for SECONDS (default 60)
 	python -m pytest tests/soak.py --soak-seconds $(or $(SECONDS),60)
+
+model: $(VENV)/installed  ## random use compared with a plain model for SECONDS (default 60)
+	python -m pytest tests/test_model.py --model-seconds $(or $(SECONDS),60)
+
+idle: $(VENV)/installed  ## what an idle reader costs in SECONDS (default 30)
+	python -m pytest tests/test_cost.py -k idle -rP --idle-seconds $(or $(SECONDS),30)
+
+benchmark: $(VENV)/installed  ## what matching costs
+	python benchmarks/matching.py
 
 clean:  ## removes what was built
 	rm -rf $(BUILD) $(VENV)

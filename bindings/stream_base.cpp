@@ -52,8 +52,7 @@ public:
             const auto now = blocking::Clock::now();
             if (attempt_++ == 0) began_ = now;
             const std::chrono::duration<double> waited = now - began_;
-            const nb::tuple told =
-                nb::make_tuple(writer_.readers_in_the_way(length), length, attempt_, waited.count());
+            const nb::tuple told = nb::make_tuple(writer_.readers_in_the_way(length), length, attempt_, waited.count());
             const nb::object answer = call(callable_, nb::make_tuple(call(error_class("SlowReaders"), told)));
             const auto text = nb::isinstance<nb::str>(answer) ? nb::cast<std::string>(answer) : "";
             if (text == "retry") return Answer::retry;

@@ -4,7 +4,7 @@ _core.__prefix__:
     from toroni._types import AnyBuffer
     from typing_extensions import Buffer, Self
     from collections.abc import Iterable
-    from typing import Any, Literal, final
+    from typing import Any, Literal, final, overload
 
 _core.Message$:
     @final
@@ -23,3 +23,24 @@ _core.Message$:
         @property
         def position(self) -> int:
             """Its position in the stream: the order of all messages, the same in every process."""
+
+_core.TopicReader.recv$:
+    @overload
+    def recv(self, timeout: None = None) -> Message: ...
+    @overload
+    def recv(self, timeout: float | None) -> Message | None:
+        \doc
+
+_core.TopicReader.borrow$:
+    @overload
+    def borrow(self, timeout: None = None) -> BorrowedMessage: ...
+    @overload
+    def borrow(self, timeout: float | None) -> BorrowedMessage | None:
+        \doc
+
+_core.Reader.read$:
+    @overload
+    def read(self, timeout: None = None) -> bytes: ...
+    @overload
+    def read(self, timeout: float | None) -> bytes | None:
+        \doc

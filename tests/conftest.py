@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How long `make soak` and `make model` go on."""
     parser.addoption("--soak-seconds", type=float, default=60.0)
     parser.addoption("--model-seconds", type=float, default=0.0)
+    parser.addoption("--idle-seconds", type=float, default=3.0)
 
 
 _numbers = itertools.count()

@@ -67,7 +67,7 @@ def test_timeouts(bus_name: str) -> None:
             with pytest.raises(ValueError, match="timeout"):
                 reader.read(timeout=bad)
         with pytest.raises(TypeError):
-            reader.read(timeout="1")  # type: ignore[arg-type]
+            reader.read(timeout="1")  # type: ignore[call-overload]
         threading.Timer(0.05, stream.write, [b"y"]).start()
         assert reader.read(timeout=float("inf")) == b"y"
 

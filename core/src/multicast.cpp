@@ -69,7 +69,8 @@ MulticastReceiver::MulticastReceiver(const MulticastAddress& address) : socket_(
     ip_mreqn membership{};
     membership.imr_multiaddr.s_addr = address.group;
     membership.imr_address.s_addr = address.interface;
-    set_option(socket_, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership, "join the group of notifications on the interface of " + dotted(address.interface));
+    set_option(socket_, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership,
+               "join the group of notifications on the interface of " + dotted(address.interface));
 }
 
 void MulticastReceiver::drain() const noexcept {

@@ -7,12 +7,11 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from toroni._errors import Closed, InUse, InvalidArgument, QueueFull
+from toroni._executors import AnyExecutor, submitter
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from toroni._backpressure import Backpressure
     from toroni._types import AnyBuffer
 
-Job = Callable[[], None]
-Submit = Callable[[Job], object]
 _MESSAGES_A_JOB = 1024
 # How often who waits looks whether the loop that should run the jobs is still there.
 _LOOK_SECONDS = 0.5
@@ -43,7 +40,7 @@ class AsyncWriter:
     def __init__(
         self,
         bus: _core.Bus,
-        executor: Executor | asyncio.AbstractEventLoop | Submit | None,
+        executor: AnyExecutor | None,
         limit: int | None,
         backpressure: Backpressure | None,
     ) -> None:
@@ -52,7 +49,7 @@ class AsyncWriter:
         bus._check_policy(backpressure)
         bus._encode("")  # raises where this bus cannot be written to
         self._bus = bus
-        self._submit, self._loop = _submitter(executor)
+        self._submit, self._loop = submitter(executor)
         self._limit = limit
         self._backpressure = backpressure
         self._changed = threading.Condition()  # guards all below
@@ -181,7 +178,7 @@ class AsyncWriter:
                 return
             job = self._job = _Job(self)
         try:
-            submitted = self._submit(job.run)
+            submitted = self._submit(job)
         except BaseException:
             with self._changed:
                 self._end(job, None)
@@ -266,7 +263,7 @@ class _Job:
     def __init__(self, writer: AsyncWriter) -> None:
         self._writer = writer
 
-    def run(self) -> None:
+    def __call__(self) -> None:
         self._writer._write(self)
 
     def done(self, future: object) -> None:
@@ -278,41 +275,6 @@ class _Job:
         self.fail(error)
 
     def fail(self, error: BaseException) -> None:
+        """Ends the job, unless it has run."""
         with self._writer._changed:
             self._writer._end(self, error)
-
-
-def _submitter(
-    executor: Executor | asyncio.AbstractEventLoop | Submit | None,
-) -> tuple[Submit, asyncio.AbstractEventLoop | None]:
-    """How jobs are submitted, and the loop on which that depends."""
-    if executor is None:
-        try:
-            executor = asyncio.get_running_loop()
-        except RuntimeError:
-            raise InvalidArgument("outside of asyncio, say where to write: async_writer(executor)") from None
-    if isinstance(executor, Executor):
-        return executor.submit, None
-    if isinstance(executor, asyncio.AbstractEventLoop):
-        return _LoopExecutor(executor), executor
-    if callable(executor):
-        owner = getattr(executor, "__self__", None)  # loop.call_soon_threadsafe
-        return executor, owner if isinstance(owner, asyncio.AbstractEventLoop) else None
-    raise TypeError(f"an executor is an Executor, an asyncio loop or a callable; got {executor!r}")
-
-
-class _LoopExecutor:
-    """Runs jobs in a loop's default executor: writing may wait for slow readers."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def __call__(self, job: Job) -> None:
-        self._loop.call_soon_threadsafe(self._run, job)
-
-    def _run(self, job: Job) -> None:
-        owner: _Job = job.__self__  # type: ignore[attr-defined]
-        try:
-            self._loop.run_in_executor(None, job).add_done_callback(owner.done)
-        except Exception as error:  # shut down
-            owner.fail(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -14,13 +13,12 @@ from toroni._opening import OnLoss, Opened, Start
 from toroni._reader import Reader
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
     from toroni._backpressure import Backpressure
+    from toroni._executors import AnyExecutor
 
 
 class Bus(Opened, _core.Bus):
@@ -68,7 +66,7 @@ class Bus(Opened, _core.Bus):
 
     def async_writer(
         self,
-        executor: Executor | asyncio.AbstractEventLoop | Callable[[Callable[[], None]], object] | None = None,
+        executor: AnyExecutor | None = None,
         *,
         limit: int | None = None,
         backpressure: Backpressure | None = None,

@@ -24,7 +24,7 @@ struct Options {
     std::string name;
     std::uint64_t capacity = 0;     // bytes; 0: whatever the bus has, or the default
     std::uint32_t max_readers = 0;  // 0: likewise
-    mode_t mode = 0600;  // of the ring: who may read, who may write; who may read may hold slots
+    mode_t mode = 0600;             // of the ring: who may read, who may write; who may read may hold slots
     Role role = Role::both;
     std::string directory = "/dev/shm";
     std::optional<base::NotifierAddress> notifier{};  // nothing: whatever the bus has, or futex
