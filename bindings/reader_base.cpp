@@ -1,7 +1,10 @@
 #include "reader_base.hpp"
 
+#include <fcntl.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+
+#include "toroni/os/failure.hpp"
 
 namespace toroni::bindings {
 
@@ -224,6 +227,13 @@ int ReaderBase::fileno() {
     return listener_->descriptor();
 }
 
+// In one call: between fileno() and a dup of it another thread could close the reader.
+int ReaderBase::duplicate_descriptor() {
+    const int duplicate = fcntl(fileno(), F_DUPFD_CLOEXEC, 0);
+    if (duplicate < 0) os::fail("duplicate a descriptor");
+    return duplicate;
+}
+
 void ReaderBase::rest() {
     if (closing_.load() || !reader_ || reader_->is_inherited() || lock_.is_taken()) return;
     listener_->disarm(*reader_);
@@ -281,6 +291,7 @@ thread of this process watches for all readers that wait so, while one does.
 
 Raises:
     Closed: after close().)")
+        .def("_duplicate_descriptor", &ReaderBase::duplicate_descriptor)
         .def("_rest", &ReaderBase::rest)
         .def("_close", &ReaderBase::close)
         .def_prop_ro("closed", &ReaderBase::is_closed, "Whether close() was called.")

@@ -22,6 +22,7 @@ public:
 
     bool wait(std::optional<double> timeout);
     int fileno();
+    int duplicate_descriptor();
     void rest();  // who waited for the descriptor does not any more
     void close();
 

@@ -53,7 +53,7 @@ class Waits:
         loop = asyncio.get_running_loop()
         waits = self._loops.get(loop)
         if waits is None:
-            waits = self._loops[loop] = _LoopWaits(loop, reader.fileno(), self._look_again)
+            waits = self._loops[loop] = _LoopWaits(loop, reader._duplicate_descriptor(), self._look_again)
             for other in list(self._loops):
                 if other.is_closed():
                     self._loops.pop(other, None)
@@ -67,11 +67,11 @@ class Waits:
 
 
 class _LoopWaits:
-    """The tasks of one loop. The descriptor is a duplicate: the reader may be closed by another thread."""
+    """The tasks of one loop. The descriptor is a duplicate, and ours: the reader may be closed by another thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int, look_again: float | None) -> None:
         self._loop = loop
-        self._descriptor = os.dup(descriptor)
+        self._descriptor = descriptor
         self._look_again = look_again
         self._futures: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
