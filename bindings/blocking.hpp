@@ -107,16 +107,10 @@ public:
             }
             const auto published = writer_.publish(request_.messages.subspan(result_.count), rule_);
             writer_.unlock();
-            if (published.count != 0) {
-                result_.count += published.count;
-                result_.last = published.last;
-                deadline_.reset();  // the timeout is that of one publication
-                met_backpressure_ = false;
-                if (request_.may_wait || request_.ask) rule_ = ring::RoomRule::respect;
-                leave();  // for each publication its own turn
-                answered_ = false;
-            }
+            result_.count += published.count;  // before anything that may throw
+            if (published.count != 0) result_.last = published.last;
             if (published.anything && writer_.somebody_waits()) notifier_.notify(writer_);
+            if (published.count != 0) begin_next();
             if (published.status == ring::PublishStatus::no_room && !make_room(result_.count, sequence)) {
                 result_.status = WriteStatus::no_room;
                 return;
@@ -125,6 +119,15 @@ public:
     }
 
 private:
+    // For each publication its own timeout and its own turn.
+    void begin_next() {
+        deadline_.reset();
+        met_backpressure_ = false;
+        answered_ = false;
+        if (request_.may_wait || request_.ask) rule_ = ring::RoomRule::respect;
+        leave();
+    }
+
     // Begins with the first wait: most writes need no clock.
     const Deadline& deadline() {
         if (!deadline_) deadline_.emplace(request_.timeout);

@@ -17,7 +17,8 @@ Loan::~Loan() { give_back_silently(); }
 
 nb::object Loan::give_back(bool tell) {
     if (!reader_.is_valid()) return nb::none();
-    nb::object lost = nb::inst_ptr<TopicReader>(reader_)->give_back(*session_, position_, tell);
+    const nb::object reader = reader_;  // two threads may give back at once
+    nb::object lost = nb::inst_ptr<TopicReader>(reader)->give_back(*session_, position_, tell);
     reader_.reset();
     return lost;
 }

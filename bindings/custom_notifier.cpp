@@ -17,7 +17,8 @@ CustomNotifier::~CustomNotifier() {
 }
 
 nb::object CustomNotifier::call_method(const char* name, const nb::tuple& arguments) {
-    return call(nb::getattr(object_, name), arguments);
+    const nb::object kept = object_;  // whoever closes what meanwhile
+    return call(nb::getattr(kept, name), arguments);
 }
 
 void CustomNotifier::notify(ring::Writer& writer) {
@@ -27,24 +28,24 @@ void CustomNotifier::notify(ring::Writer& writer) {
 
 void CustomNotifier::wake() {
     const EnsuredGil gil;
+    const nb::object kept = object_;
     try {
         call_method("notify", nb::make_tuple());
     } catch (nb::python_error& error) {
         error.restore();
-        PyErr_WriteUnraisable(object_.ptr());
+        PyErr_WriteUnraisable(kept.ptr());
     }
 }
 
 void CustomNotifier::wait(os::Nanoseconds timeout) {
     const EnsuredGil gil;
     call_method("wait", nb::make_tuple(static_cast<double>(timeout.count()) / 1e9));
+    for (CustomListener* listener : listeners_) listener->signal();  // what came may have been for them
 }
 
 void CustomNotifier::take_earlier() {
     pollfd entry{fileno(), POLLIN, 0};
-    if (poll(&entry, 1, 0) != 1) return;
-    wait(os::Nanoseconds{0});
-    for (CustomListener* other : listeners_) other->signal();  // it may have been for them
+    if (poll(&entry, 1, 0) == 1) wait(os::Nanoseconds{0});
 }
 
 int CustomNotifier::fileno() {

@@ -16,7 +16,9 @@ int Listener::descriptor() {
     if (is_lent()) return both_.get() >= 0 ? both_.get() : event_.get();
     os::Descriptor event(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
     if (event.get() < 0) os::fail("make an event descriptor");
-    if (const int other = source(); other >= 0) {
+    const int other = source();
+    if (is_lent()) return descriptor();  // by another thread meanwhile
+    if (other >= 0) {
         os::Descriptor both(epoll_create1(EPOLL_CLOEXEC));
         epoll_event readable{.events = EPOLLIN, .data = {}};
         if (both.get() < 0 || epoll_ctl(both.get(), EPOLL_CTL_ADD, event.get(), &readable) != 0 ||
@@ -24,6 +26,7 @@ int Listener::descriptor() {
             os::fail("watch descriptors");
         }
         both_ = std::move(both);
+        source_ = other;
     }
     event_ = std::move(event);
     is_signalled_ = true;
@@ -31,15 +34,29 @@ int Listener::descriptor() {
 }
 
 void Listener::quiet() {
+    if (armed_) return;
+    listen_to_source(false);
+    drain();
+}
+
+void Listener::drain() {
     if (!is_signalled_) return;
     eventfd_t count = 0;
     eventfd_read(event_.get(), &count);
     is_signalled_ = false;
 }
 
+void Listener::listen_to_source(bool listen) {
+    if (source_ < 0 || listens_ == listen) return;
+    epoll_event readable{.events = listen ? EPOLLIN : 0u, .data = {}};
+    epoll_ctl(both_.get(), EPOLL_CTL_MOD, source_, &readable);
+    listens_ = listen;
+}
+
 bool Listener::arm(ring::Reader& reader) {
     if (!is_lent()) return true;
-    quiet();
+    drain();
+    listen_to_source(true);
     armed_ = true;
     try {
         start(reader);

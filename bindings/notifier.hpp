@@ -63,8 +63,13 @@ protected:
     void signal();
 
 private:
+    void drain();
+    void listen_to_source(bool listen);
+
     os::Descriptor event_;  // an eventfd
     os::Descriptor both_;   // an epoll of event and source
+    int source_ = -1;
+    bool listens_ = true;
     bool armed_ = false;
     bool is_signalled_ = false;
 };

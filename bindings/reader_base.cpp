@@ -88,7 +88,7 @@ ReaderBase::Use::Use(ReaderBase& reader, const blocking::Deadline& deadline) : r
 }
 
 ReaderBase::Use::Use(ReaderBase& reader) : reader_(reader) {
-    reader.lock_.acquire_soon([&] {
+    reader.lock_.visit([&] {
         if (reader.listener_ && reader.reader_) reader.listener_->interrupt(*reader.reader_);
     });
     acquired_ = true;
@@ -99,17 +99,21 @@ void ReaderBase::Use::enter() {
     try {
         reader_.open_reader();
     } catch (...) {
-        if (reader_.closing_.load()) reader_.let_go();
-        reader_.lock_.release();
+        leave();
         throw;
     }
 }
 
-ReaderBase::Use::~Use() {
-    if (!acquired_ || !reader_.lock_.is_mine()) return;  // or left outside by a wait
-    if (reader_.listener_) reader_.listener_->settle();
-    if (reader_.closing_.load()) reader_.let_go();
+// A visitor leaves the rest to the thread that is inside.
+void ReaderBase::Use::leave() {
+    if (reader_.closing_.load() && !reader_.lock_.is_visitor()) reader_.let_go();
     reader_.lock_.release();
+}
+
+ReaderBase::Use::~Use() {
+    if (!acquired_) return;
+    if (reader_.listener_ && !reader_.lock_.is_visitor()) reader_.listener_->settle();
+    leave();
 }
 
 std::vector<nb::object> ReaderBase::copies() const {
@@ -162,11 +166,11 @@ ring::ReadStatus ReaderBase::begin(std::size_t most, std::uint64_t most_bytes, b
 
 // Waits. Who has lent its descriptor to an event loop is armed when it hears that there is nothing.
 bool ReaderBase::is_empty_for_good(const blocking::Deadline& deadline) {
-    ReadWaiter waiter(lock_, closing_, deadline);
-    try {
-        if (blocking::wait_for_news(*reader_, *listener_, deadline, waiter)) return false;
-    } catch (const ReadWaiter::LeftOutside&) {
-        return true;
+    ReadWaiter waiter(lock_, closing_);
+    if (blocking::wait_for_news(*reader_, *listener_, deadline, waiter)) {
+        waiter.finish();
+        check_signals();  // one may have come outside of the sleep
+        return false;
     }
     waiter.finish();
     ring::Reader& reader = open_reader();  // forked meanwhile?

@@ -54,6 +54,7 @@ protected:
 
     private:
         void enter();
+        void leave();
         ReaderBase& reader_;
         bool acquired_ = false;
     };
@@ -83,7 +84,7 @@ protected:
     [[nodiscard]] nb::object take_loss(ring::ReadStatus cause);
     [[nodiscard]] nb::object make_loss_error(const ring::Loss& loss) const { return make_loss(loss, label_); }
     ring::Reader& open_reader();
-    [[nodiscard]] bool has_reader() const { return reader_ != nullptr; }
+    [[nodiscard]] bool is_mine() { return lock_.is_mine(); }
     [[nodiscard]] const std::shared_ptr<Session>& session() const { return session_; }
     void note_last(base::Position position) { last_position_ = position; }
 
@@ -91,7 +92,7 @@ protected:
     virtual ring::Filter* filter() { return nullptr; }
     virtual void stream_restarted() {}
     [[nodiscard]] virtual bool has_pending() const { return false; }  // messages that were fetched ahead
-    virtual void check_readable() const {}                            // raises if reading is not allowed now
+    virtual void check_readable() {}                                  // raises if reading is not allowed now
 
 private:
     [[nodiscard]] std::vector<nb::object> copies() const;

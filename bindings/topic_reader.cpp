@@ -93,7 +93,11 @@ void TopicReader::stream_restarted() {
     forget_topics();
 }
 
-void TopicReader::check_readable() const {
+void TopicReader::check_readable() {
+    if (std::exchange(given_back_, false) && lent_) {
+        lent_.reset();
+        static_cast<void>(open_reader().commit());  // if it was overwritten, this read finds out
+    }
     if (lent_) raise("InUse", "a borrowed message of this reader has not been released yet");
 }
 
@@ -187,13 +191,21 @@ base::Position TopicReader::position() const {
 // ---- lending ----------------------------------------------------------------------------------------------
 
 nb::object TopicReader::give_back(const Session& lender, base::Position position, bool tell) {
-    note_last(position);
-    if (!is_closed()) {
+    try {
+        // In the collector, in the middle of this thread's own call: done by the next read.
+        if (!tell && is_mine()) {
+            given_back_ = true;
+            return nb::none();
+        }
         const Use use(*this);
         if (lent_ != position) return nb::none();  // given back
         lent_.reset();
+        note_last(position);
         if (open_reader().commit() || !tell) return nb::none();
         return take_loss(ring::ReadStatus::lost);
+    } catch (const nb::python_error& error) {
+        if (!tell) given_back_ = true;  // interrupted
+        if (!error.matches(error_class("Closed"))) throw;
     }
     base::fence::acquire();  // it was looked at before the claim: pairs with Writer::claim
     const ring::Memory& memory = *lender.memory;

@@ -39,7 +39,7 @@ protected:
     ring::Filter* filter() override;
     void stream_restarted() override;
     [[nodiscard]] bool has_pending() const override { return !pending_.empty(); }
-    void check_readable() const override;
+    void check_readable() override;
 
 private:
     // A topic that was seen, and who wants it: looked up once, and again when the subscriptions change.
@@ -91,6 +91,7 @@ private:
     std::deque<Pending> pending_;
     TopicFilter filter_{*this};
     std::optional<base::Position> lent_;  // the position of the message that is lent
+    bool given_back_ = false;             // it was, where that could not be done
 };
 
 }  // namespace toroni::bindings

@@ -1,8 +1,10 @@
-// One thread at a time in an object's methods, the others queue with the GIL released.
+// One thread at a time in an object's methods, the others queue with the GIL released. A thread that sleeps inside,
+// with nothing half done, lets visitors in: they change something and leave, and it is inside all the time.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -17,40 +19,14 @@ namespace toroni::bindings {
 
 class UseLock {
 public:
-    // Takes it from a thread that sleeps inside: `interrupt` ends its sleep, and it lets us in.
-    template <class Interrupt>
-    void acquire_soon(Interrupt&& interrupt) {
-        const Wanting wanting(*this);
-        while (!acquire(blocking::Deadline(os::Nanoseconds{1'000'000}))) interrupt();
-    }
-
-    [[nodiscard]] bool is_wanted() const { return wanted_.load() != 0; }
-
-    // By the thread inside, where nothing is half done: lets those in who want to be soon, then takes its turn again.
-    // False, or what acquire() raises: it is outside from then on.
-    [[nodiscard]] bool let_in(const blocking::Deadline& deadline) {
-        release();
-        {
-            const ReleasedGil released;  // a woken thread needs longer to come than we to be back
-            for (int i = 0; i < 1000 && is_wanted(); ++i) std::this_thread::sleep_for(std::chrono::microseconds{100});
-        }
-        return acquire(deadline);
-    }
-
-    // Needs the GIL.
-    [[nodiscard]] bool is_taken() const { return owner_.load() != std::thread::id{}; }
-
     // False if `deadline` passed. Raises if this very thread is inside already: in a signal handler, a
     // finalizer or an on_loss callback.
     [[nodiscard]] bool acquire(const blocking::Deadline& deadline) {
         forget_parent();
-        if (!mutex_->try_lock()) {
-            if (is_mine())
-                raise("InUse",
-                      "this reader is in use by the same thread: a signal handler, a finalizer or "
-                      "an on_loss callback cannot read from it");
+        if (!state_->mutex.try_lock()) {
+            refuse_if_mine();
             ReleasedGil released;
-            while (!mutex_->try_lock_for(deadline.remaining(blocking::signal_slice))) {
+            while (!state_->mutex.try_lock_for(deadline.remaining(blocking::signal_slice))) {
                 released.take();
                 check_signals();
                 forget_parent();  // a handler may have forked
@@ -58,67 +34,133 @@ public:
                 released.give();
             }
         }
-        owner_.store(std::this_thread::get_id());
+        state_->owner.store(std::this_thread::get_id());
         return true;
     }
 
+    // Takes it, or visits the thread that sleeps inside: `interrupt` ends its sleep.
+    template <class Interrupt>
+    void visit(Interrupt&& interrupt) {
+        forget_parent();
+        if (state_->mutex.try_lock()) {
+            state_->owner.store(std::this_thread::get_id());
+            return;
+        }
+        refuse_if_mine();
+        const Wish wish(*this);
+        while (true) {
+            bool is_owner = false, is_visitor = false;
+            {
+                const ReleasedGil released;
+                is_owner = state_->mutex.try_lock_for(std::chrono::milliseconds{1});
+                is_visitor = !is_owner && state_->let_me_in();
+            }
+            if (is_owner) state_->owner.store(std::this_thread::get_id());
+            if (is_visitor) state_->visitor.store(std::this_thread::get_id());
+            if (is_owner || is_visitor) return;
+            if (interpreter_is_finalizing()) raise("InUse", "this reader is in use by a thread that is no more");
+            check_signals();
+            forget_parent();
+            interrupt();
+        }
+    }
+
+    // By the thread inside, without the GIL, where nothing is half done.
+    void let_visitors_in() const { state_->let_visitors_in(); }
+
     void release() {
-        owner_.store(std::thread::id{});
-        mutex_->unlock();
+        if (is_visitor()) {
+            state_->visitor.store(std::thread::id{});
+            state_->see_out();
+            return;
+        }
+        state_->owner.store(std::thread::id{});
+        state_->mutex.unlock();
     }
 
     [[nodiscard]] bool is_mine() {
         forget_parent();
-        return owner_.load() == std::this_thread::get_id();
+        return state_->owner.load() == std::this_thread::get_id() || is_visitor();
     }
+    [[nodiscard]] bool is_visitor() const { return state_->visitor.load() == std::this_thread::get_id(); }
+    // Needs the GIL.
+    [[nodiscard]] bool is_taken() const { return state_->owner.load() != std::thread::id{}; }
 
 private:
-    struct Wanting {
-        explicit Wanting(UseLock& lock) : of(lock) { of.wanted_.fetch_add(1); }
-        ~Wanting() { of.wanted_.fetch_sub(1); }
-        Wanting(const Wanting&) = delete;
-        Wanting& operator=(const Wanting&) = delete;
-        UseLock& of;
+    struct State {
+        std::timed_mutex mutex;
+        std::atomic<std::thread::id> owner{};
+        std::atomic<std::thread::id> visitor{};
+        std::atomic<int> wishes{0};  // threads that want to visit
+
+        std::mutex door;  // guards the rest
+        std::condition_variable changed;
+        bool is_open = false;
+        bool is_visited = false;
+
+        bool let_me_in() {
+            const std::lock_guard guard(door);
+            if (!is_open || is_visited) return false;
+            return is_visited = true;
+        }
+        void see_out() {
+            const std::lock_guard guard(door);
+            is_visited = false;
+            changed.notify_all();
+        }
+        void let_visitors_in() {
+            if (wishes.load() == 0) return;
+            constexpr std::chrono::milliseconds patience{20};  // they come within one; a visit takes microseconds
+            std::unique_lock guard(door);
+            is_open = true;
+            changed.wait_for(guard, patience, [&] { return wishes.load() == 0 && !is_visited; });
+            is_open = false;
+            changed.wait(guard, [&] { return !is_visited; });
+        }
     };
+
+    struct Wish {
+        explicit Wish(UseLock& lock) : of(lock.state_) { of->wishes.fetch_add(1); }
+        ~Wish() { of->wishes.fetch_sub(1); }
+        Wish(const Wish&) = delete;
+        Wish& operator=(const Wish&) = delete;
+        std::shared_ptr<State> of;  // after a fork meanwhile the parent's copy, which nobody looks at
+    };
+
+    void refuse_if_mine() {
+        if (!is_mine()) return;
+        raise("InUse",
+              "this reader is in use by the same thread: a signal handler, a finalizer or "
+              "an on_loss callback cannot read from it");
+    }
 
     // In a forked child the lock may be held by a thread that does not exist there.
     void forget_parent() {
         if (generation_ == os::fork_generation()) return;
-        if (owner_.load() == std::this_thread::get_id()) {  // forked inside: it is still ours
-            generation_ = os::fork_generation();
-            return;
-        }
         generation_ = os::fork_generation();
-        wanted_.store(0);
-        static_cast<void>(mutex_.release());
-        mutex_ = std::make_unique<std::timed_mutex>();
-        owner_.store(std::thread::id{});
+        if (state_->owner.load() == std::this_thread::get_id()) return;  // forked inside: it is still ours
+        static_cast<void>(new std::shared_ptr<State>(state_));           // its mutexes are never destroyed
+        state_ = std::make_shared<State>();
     }
 
-    std::unique_ptr<std::timed_mutex> mutex_ = std::make_unique<std::timed_mutex>();
-    std::atomic<std::thread::id> owner_{};
-    std::atomic<int> wanted_{0};
+    std::shared_ptr<State> state_ = std::make_shared<State>();
     std::uint32_t generation_ = os::fork_generation();
 };
 
-// Waits inside. Ends a wait as soon as `closing` is true; lets others in who want to be soon.
+// Waits inside. Ends a wait as soon as `closing` is true; lets visitors in.
 class ReadWaiter : public PythonWaiter {
 public:
-    struct LeftOutside {};  // thrown when the deadline passed before it was in again
-
-    ReadWaiter(UseLock& lock, const std::atomic<bool>& closing, const blocking::Deadline& deadline)
-        : lock_(lock), closing_(closing), deadline_(deadline) {}
+    ReadWaiter(const UseLock& lock, const std::atomic<bool>& closing) : lock_(lock), closing_(closing) {}
     void after_wait(bool maybe_signal) {
+        lock_.let_visitors_in();
         PythonWaiter::after_wait(maybe_signal);
-        if (lock_.is_wanted() && !with_gil([&] { return lock_.let_in(deadline_); })) throw LeftOutside{};
         // Perhaps by a signal handler.
         if (closing_.load()) with_gil([] { raise("Closed", "the reader was closed during the wait"); });
     }
 
 private:
-    UseLock& lock_;
+    const UseLock& lock_;
     const std::atomic<bool>& closing_;
-    const blocking::Deadline& deadline_;
 };
 
 }  // namespace toroni::bindings

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +390,71 @@ def test_a_notifier_that_raises_duplicates_nothing(bus_name: str, tmp_path: Path
             message = reader.recv(timeout=0)
             assert message is not None
             assert message.data == b"%d" % number
+
+
+def test_a_refused_message_is_not_written_and_others_are(bus_name: str) -> None:
+    """Submitting fails at random, in many threads, with equal messages among them."""
+    chooser = random.Random(1)
+    pool = ThreadPoolExecutor(2)
+
+    def submit(job: Callable[[], None]) -> None:
+        if chooser.random() < 0.3:
+            raise RuntimeError("no job today")
+        pool.submit(job)
+
+    accepted: list[bytes] = []
+    with Bus(bus_name, capacity="1 MiB") as bus, bus.subscribe("/a") as reader:
+        writer = bus.async_writer(submit)
+
+        def post(first: int) -> None:
+            for number in range(300):
+                data = b"%d" % (first * 1000 + number if number % 3 else 0)
+                try:
+                    writer.post("/a", data)
+                except RuntimeError:
+                    continue
+                accepted.append(data)
+
+        threads = [threading.Thread(target=post, args=(first,)) for first in range(1, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        while writer.pending or not writer.flush(0):
+            with suppress(RuntimeError):
+                writer.flush()
+        received = []
+        while messages := reader.recv_many(timeout=0):
+            received += [message.data for message in messages]
+        assert sorted(received) == sorted(accepted)
+        writer._submit = lambda job: job()
+        writer.close()
+    pool.shutdown()
+
+
+def test_an_error_that_came_out_of_post_is_told(bus_name: str) -> None:
+    def interrupt(_: toroni.SlowReaders) -> Any:
+        raise KeyboardInterrupt
+
+    with Bus(bus_name, capacity=4096) as bus, bus.subscribe("/a") as reader:
+        writer = bus.async_writer(lambda job: job(), backpressure=interrupt)
+        for _ in range(4):
+            writer.post("/a", bytes(900))
+        with pytest.raises(KeyboardInterrupt):
+            writer.post("/a", bytes(900))
+        reader.recv_many()
+        writer.post("/a", b"next")
+        assert [message.data for message in reader.recv_many()][-1] == b"next"
+
+
+def test_a_loop_that_is_closed_is_told_by_the_next_post(bus_name: str) -> None:
+    with Bus(bus_name) as bus:
+        loop = asyncio.new_event_loop()
+        writer = bus.async_writer(loop)
+        writer.post("/a", b"1")
+        loop.close()
+        with pytest.raises(toroni.Closed, match="loop that should write"):
+            writer.post("/a", b"2")
+        assert writer.pending == 1
+        writer._submit, writer._loop = (lambda job: job()), None
+        writer.close()

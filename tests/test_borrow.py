@@ -282,3 +282,28 @@ def test_borrowed_in_one_thread_and_read_in_another(bus_name: str) -> None:
         with pytest.raises(MessagesLost) as lost:
             reader.recv(timeout=0)
         assert lost.value.messages == 100
+
+
+def test_a_loan_that_is_collected_in_the_middle_of_a_read(bus_name: str) -> None:
+    class Cycle:
+        message: object
+        itself: object
+
+    with Bus(bus_name) as bus, bus.subscribe("/a") as reader:
+        for number in range(20):
+            bus.post_many([("/a", b"lent"), ("/a", b"%d" % number)])
+            cycle = Cycle()
+            cycle.message, cycle.itself = reader.borrow(), cycle
+            del cycle
+            before = gc.get_threshold()
+            gc.set_threshold(1, 1, 1)
+            try:
+                message = None
+                while message is None:
+                    try:
+                        message = reader.recv(timeout=0)
+                    except toroni.InUse:
+                        continue
+            finally:
+                gc.set_threshold(*before)
+            assert message.data == b"%d" % number

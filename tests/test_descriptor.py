@@ -7,21 +7,28 @@ import select
 import selectors
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
 import toroni
+from pipe_notifier import PipeNotifier
 from processes import PATIENCE
 from toroni import Bus, Overwrite, Reader
 
 
-@pytest.fixture(params=["futex", "multicast", "poll"])
-def notifier(request: pytest.FixtureRequest) -> Any:
-    return request.param
+@pytest.fixture(params=["futex", "multicast", "poll", "own"])
+def notifier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param == "own":
+        with closing(PipeNotifier(str(tmp_path))) as own:
+            yield own
+    else:
+        yield request.param
 
 
 def is_readable(reader: Reader, seconds: float = PATIENCE) -> bool:
@@ -248,3 +255,132 @@ def test_closing_in_a_thread_always_ends_the_tasks(bus_name: str, notifier: Any)
                 await closing
 
     asyncio.run(main())
+
+
+def test_visitors_do_not_let_others_in(bus_name: str, notifier: Any) -> None:
+    """Two threads wait, one inside; a third changes topics: the first two get one message each, once, in order."""
+    with Bus(bus_name, notifier=notifier) as bus, bus.subscribe("/a") as reader, ThreadPoolExecutor(2) as pool:
+
+        def borrow() -> bytes | None:
+            while True:
+                try:
+                    with reader.borrow() as message:
+                        return bytes(message.data)
+                except toroni.InUse:
+                    time.sleep(0.001)
+
+        for number in range(10):
+            other: Callable[[], Any] = borrow if number % 2 else reader.recv
+            waiting: list[Future[Any]] = [pool.submit(reader.recv, PATIENCE), pool.submit(other)]
+            time.sleep(0.01)
+            reader.subscribe("/b")
+            reader.unsubscribe("/b")
+            bus.post_many([("/a", b"1"), ("/a", b"2")])
+            before = time.monotonic()
+            results = [future.result() for future in waiting]
+            assert time.monotonic() - before < 0.9
+            data = [getattr(result, "data", result) for result in results]
+            assert sorted(data) == [b"1", b"2"]
+            assert reader.recv(timeout=0) is None
+
+
+def test_a_task_is_woken_while_topics_change_under_a_thread_that_waits(bus_name: str, notifier: Any) -> None:
+    with Bus(bus_name, notifier=notifier) as bus, bus.subscribe("/a") as reader, ThreadPoolExecutor(2) as pool:
+        reader.fileno()
+        received: list[bytes] = []
+        stop = threading.Event()
+
+        def wait_inside() -> None:
+            while not stop.is_set():
+                message = reader.recv(timeout=0.05)
+                if message is not None:
+                    received.append(message.data)
+
+        def wait_outside() -> None:
+            while not stop.is_set():
+                if is_readable(reader, 0.5):
+                    message = reader.recv(timeout=0)
+                    if message is not None:
+                        received.append(message.data)
+
+        both = [pool.submit(wait_inside), pool.submit(wait_outside)]
+        for number in range(300):
+            reader.subscribe("/b") if number % 2 else reader.unsubscribe("/b") if number else None
+            bus.post("/a", b"%d" % number)
+            before = time.monotonic()
+            while len(received) <= number:
+                assert time.monotonic() - before < 0.9, "a wake-up was lost"
+                time.sleep(0.0005)
+        stop.set()
+        for future in both:
+            future.result()
+        assert sorted(received, key=int) == [b"%d" % number for number in range(300)]
+
+
+def test_topics_change_from_many_threads(bus_name: str) -> None:
+    with Bus(bus_name) as bus, bus.subscribe("/a") as reader, ThreadPoolExecutor(4) as pool:
+
+        def change(which: int) -> None:
+            for number in range(300):
+                reader.subscribe(f"/t/{number % 7}", descendants=which % 2 == 0)
+                reader.on(f"/h/{which}", print)
+                assert reader.topics
+                reader.off(f"/h/{which}", print)
+                try:
+                    reader.unsubscribe(f"/t/{(number + which) % 7}")
+                except toroni.InvalidArgument:
+                    continue
+
+        for future in [pool.submit(change, which) for which in range(4)]:
+            future.result()
+        for topic in {topic for topic, _ in reader.topics}:
+            reader.unsubscribe(topic)
+        bus.post("", b"", descendants=True)
+        assert reader.recv(timeout=0) is None
+
+
+def test_two_threads_ask_for_the_descriptor_first(bus_name: str, tmp_path: Path) -> None:
+    class Slow(PipeNotifier):
+        def fileno(self) -> int:
+            time.sleep(0.02)
+            return super().fileno()
+
+    with (
+        closing(Slow(str(tmp_path))) as notifier,
+        Bus(bus_name, notifier=notifier) as bus,
+        bus.subscribe("/a") as reader,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        descriptors = {future.result() for future in [pool.submit(reader.fileno) for _ in range(3)]}
+        assert len(descriptors) == 1
+        bus.post("/a")
+        assert is_readable(reader)
+
+
+def test_a_loop_does_not_spin_while_another_thread_is_inside(bus_name: str, notifier: Any) -> None:
+    if notifier == "poll":
+        pytest.skip("looks a thousand times a second, as asked for")
+    inside = threading.Event()
+
+    def hold(_: toroni.MessagesLost) -> None:
+        inside.set()
+        time.sleep(0.5)
+
+    async def main(reader: Reader, bus: Bus) -> float:
+        task = asyncio.ensure_future(reader.recv_async())
+        await asyncio.sleep(0.1)
+        cpu = time.process_time()
+        for _ in range(20):
+            bus.post("/a", b"x", backpressure=Overwrite())
+            await asyncio.sleep(0.01)
+        cpu = time.process_time() - cpu
+        await task
+        return cpu
+
+    with Bus(bus_name, capacity=4096, notifier=notifier) as bus, bus.subscribe("/a", on_loss=hold) as reader:
+        bus.post_many([("/a", bytes(500))] * 20, backpressure=Overwrite())
+        thread = threading.Thread(target=reader.recv, args=(1,))
+        thread.start()
+        inside.wait()
+        assert asyncio.run(main(reader, bus)) < 0.1
+        thread.join()

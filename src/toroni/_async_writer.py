@@ -53,7 +53,8 @@ class AsyncWriter:
         self._limit = limit
         self._backpressure = backpressure
         self._changed = threading.Condition()  # guards all below
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[_Entry] = deque()
+        self._in_job = 0  # entries at the left that a job is writing
         self._job: _Job | None = None
         self._error: BaseException | None = None
         self._closed = False
@@ -72,23 +73,28 @@ class AsyncWriter:
             QueueFull: `limit` messages are queued. Closed: after close().
             What an earlier job raised; this message has not been queued then.
         """
-        body = self._bus._encode(topic, *buffers, descendants=descendants)
+        entry = _Entry(self._bus._encode(topic, *buffers, descendants=descendants))
         with self._changed:
             self._check()
             is_full = self._limit is not None and len(self._queue) >= self._limit
             if not is_full:
-                self._queue.append(body)
+                self._queue.append(entry)
         try:
             self._start()
         except BaseException:
-            with self._changed:
-                if not is_full and body not in self._queue:
-                    return  # another thread's job has written it
-                if not is_full:
-                    self._queue.remove(body)
+            if not is_full and not self._take_back(entry):
+                return  # another thread's job has it
             raise
         if is_full:
             raise QueueFull(f"{self._limit} messages are queued, as many as may be")
+
+    def _take_back(self, entry: _Entry) -> bool:
+        with self._changed:
+            for index in range(len(self._queue) - 1, self._in_job - 1, -1):
+                if self._queue[index] is entry:
+                    del self._queue[index]
+                    return True
+        return False
 
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until all that is queued has been written, at most `timeout` seconds. Not where the jobs run.
@@ -150,6 +156,8 @@ class AsyncWriter:
             raise InUse("the jobs run in this thread's asyncio loop: use `async with`, or await flush_async()")
 
     def _check(self) -> None:
+        if self._job is not None and self._in_job == 0 and self._loop is not None and self._loop.is_closed():
+            self._end(self._job, Closed("the asyncio loop that should write the messages is closed"))
         if self._closed:
             raise Closed("the writer is closed")
         error, self._error = self._error, None
@@ -158,8 +166,6 @@ class AsyncWriter:
 
     def _is_flushed(self) -> bool:
         with self._changed:
-            if self._job is not None and self._loop is not None and self._loop.is_closed():
-                self._end(self._job, Closed("the asyncio loop that should write the messages is closed"))
             if self._closed and not self._queue:
                 return True
             self._check()
@@ -179,9 +185,11 @@ class AsyncWriter:
             job = self._job = _Job(self)
         try:
             submitted = self._submit(job)
-        except BaseException:
+        except BaseException as error:
             with self._changed:
                 self._end(job, None)
+                if self._error is error:  # run at once, and raised through here
+                    self._error = None
             raise
         if hasattr(submitted, "add_done_callback"):
             submitted.add_done_callback(job.done)
@@ -191,6 +199,7 @@ class AsyncWriter:
             if self._job is not job:
                 return
             batch = list(islice(self._queue, _MESSAGES_A_JOB))
+            self._in_job = len(batch)
         error: BaseException | None = None
         try:
             self._write_all(batch)
@@ -206,16 +215,17 @@ class AsyncWriter:
         if error is not None and not isinstance(error, Exception):
             raise error
 
-    def _write_all(self, batch: list[bytes]) -> None:
-        done = 0
-        while done < len(batch):
-            written, error = self._bus._post_encoded(batch[done:], backpressure=self._backpressure)
-            dropped = error is None and done + written < len(batch)
+    def _write_all(self, batch: list[_Entry]) -> None:
+        bodies = [entry.body for entry in batch]
+        while bodies:
+            written, error = self._bus._post_encoded(bodies, backpressure=self._backpressure)
+            dropped = error is None and written < len(bodies)
             with self._changed:
                 for _ in range(written + dropped):
                     self._queue.popleft()
+                self._in_job -= written + dropped
                 self.dropped += dropped
-            done += written + dropped
+            del bodies[: written + dropped]
             if error is not None:
                 raise error
 
@@ -224,6 +234,7 @@ class AsyncWriter:
         if self._job is not job:
             return
         self._job = None
+        self._in_job = 0
         if error is not None:
             self._error = error
         self._changed.notify_all()
@@ -255,6 +266,15 @@ class AsyncWriter:
                 stacklevel=2,
                 source=self,
             )
+
+
+class _Entry:
+    """A queued message, which is itself and no other, however equal."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
 
 
 class _Job:

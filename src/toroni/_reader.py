@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +31,22 @@ class _Subscription:
     handler: Handler | None
 
 
+class _ForkSafeLock:
+    """A lock that a forked child finds free, whoever held it in its parent."""
+
+    def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        self._pid, self._lock = os.getpid(), threading.RLock()
+
+    def held(self) -> threading.RLock:
+        """For a `with` statement."""
+        if self._pid != os.getpid():
+            self._renew()
+        return self._lock
+
+
 class Reader(_core.TopicReader):
     """A position in the stream and a set of topics; made by `Bus.subscribe`. Usable from any thread, by one at a time.
 
@@ -44,7 +61,8 @@ class Reader(_core.TopicReader):
         self._topics: dict[str, dict[int, _Subscription]] = {}
         self._handlers: dict[int, Handler] = {}
         self._undone: deque[tuple[Message, list[int]]] = deque()  # what a handler that raised has left over
-        self._dispatching = threading.RLock()
+        self._dispatching = _ForkSafeLock()
+        self._changing = _ForkSafeLock()  # guards _topics and _handlers
         self._waits = _asyncio.Waits(looks_by_itself(bus._notifier[0]))
 
     # ---- what to read
@@ -62,9 +80,10 @@ class Reader(_core.TopicReader):
         """
         for topic in topics:
             _core._check_topic(topic)
-        for topic in topics:
-            if _Subscription(descendants, None) not in self._topics.get(topic, {}).values():
-                self._add(topic, _Subscription(descendants, None), history)
+        with self._changing.held():
+            for topic in topics:
+                if _Subscription(descendants, None) not in self._topics.get(topic, {}).values():
+                    self._add(topic, _Subscription(descendants, None), history)
 
     def _add(self, topic: str, subscription: _Subscription, history: bool) -> None:
         identity = self._subscribe(topic, subscription.descendants, history, subscription.handler is not None)
@@ -85,23 +104,25 @@ class Reader(_core.TopicReader):
         Raises:
             InvalidArgument: one of the topics is not subscribed to; nothing is changed.
         """
-        for topic in topics:
-            if topic not in self._topics:
-                raise InvalidArgument(f"not subscribed to {topic!r}")
-        for topic in topics:
-            for identity in list(self._topics.get(topic, {})):
-                self._remove(topic, identity)
+        with self._changing.held():
+            for topic in topics:
+                if topic not in self._topics:
+                    raise InvalidArgument(f"not subscribed to {topic!r}")
+            for topic in topics:
+                for identity in list(self._topics.get(topic, {})):
+                    self._remove(topic, identity)
 
     @property
     def topics(self) -> list[tuple[str, bool]]:
         """What is subscribed to, with and without handlers: (topic, descendants)."""
-        return list(
-            dict.fromkeys(
-                (topic, subscription.descendants)
-                for topic, subscriptions in self._topics.items()
-                for subscription in subscriptions.values()
+        with self._changing.held():
+            return list(
+                dict.fromkeys(
+                    (topic, subscription.descendants)
+                    for topic, subscriptions in self._topics.items()
+                    for subscription in subscriptions.values()
+                )
             )
-        )
 
     # ---- callbacks
 
@@ -124,7 +145,8 @@ class Reader(_core.TopicReader):
             return lambda decorated: self.on(topic, decorated, descendants=descendants, history=history)
         if not callable(handler) or inspect.iscoroutinefunction(handler):
             raise TypeError(f"a handler is a function that is called, not awaited; got {handler!r}")
-        self._add(topic, _Subscription(descendants, handler), history)
+        with self._changing.held():
+            self._add(topic, _Subscription(descendants, handler), history)
         return handler
 
     def off(self, topic: str, handler: Handler) -> None:
@@ -133,15 +155,13 @@ class Reader(_core.TopicReader):
         Raises:
             InvalidArgument: it is no handler of that topic.
         """
-        found = [
-            identity
-            for identity, subscription in self._topics.get(topic, {}).items()
-            if subscription.handler == handler
-        ]
-        if not found:
-            raise InvalidArgument(f"{handler!r} is no handler of {topic!r}")
-        for identity in found:
-            self._remove(topic, identity)
+        with self._changing.held():
+            subscriptions = self._topics.get(topic, {})
+            found = [identity for identity, subscription in subscriptions.items() if subscription.handler == handler]
+            if not found:
+                raise InvalidArgument(f"{handler!r} is no handler of {topic!r}")
+            for identity in found:
+                self._remove(topic, identity)
 
     def dispatch(self) -> int:
         """Hands the messages that are there now to their handlers. Never waits; for anybody's loop.
@@ -156,12 +176,13 @@ class Reader(_core.TopicReader):
             InUse: another thread is dispatching.
             MessagesLost: as `recv`.
         """
-        if not self._dispatching.acquire(blocking=False):
+        dispatching = self._dispatching.held()
+        if not dispatching.acquire(blocking=False):
             raise InUse("another thread is dispatching the messages of this reader")
         try:
             return self._dispatch()
         finally:
-            self._dispatching.release()
+            dispatching.release()
 
     def _dispatch(self) -> int:
         handed_out = 0
