@@ -52,4 +52,29 @@ inline Policy to_policy(nb::handle object) {
     return policy;
 }
 
+// "now", "oldest" or a position.
+inline ring::Start to_start(nb::handle start) {
+    if (nb::isinstance<nb::str>(start)) {
+        const auto text = nb::cast<std::string>(start);
+        if (text == "now") return {ring::StartKind::now};
+        if (text == "oldest") return {ring::StartKind::oldest};
+    } else if (PyLong_Check(start.ptr()) && !PyBool_Check(start.ptr())) {
+        std::uint64_t position = 0;
+        if (nb::try_cast(start, position)) return {ring::StartKind::position, position};
+    }
+    raise("InvalidArgument",
+          "start must be 'now', 'oldest' or a position; got " + nb::cast<std::string>(nb::repr(start)));
+}
+
+inline nb::object check_on_loss(nb::handle on_loss) {
+    if (nb::isinstance<nb::str>(on_loss)) {
+        const auto text = nb::cast<std::string>(on_loss);
+        if (text == "raise" || text == "skip") return nb::borrow(on_loss);
+    } else if (PyCallable_Check(on_loss.ptr())) {
+        return nb::borrow(on_loss);
+    }
+    raise("InvalidArgument",
+          "on_loss must be 'raise', 'skip' or a callable; got " + nb::cast<std::string>(nb::repr(on_loss)));
+}
+
 }  // namespace toroni::bindings

@@ -12,30 +12,6 @@ namespace {
 
 constexpr std::uint64_t copy_without_gil = 64 * 1024;
 
-ring::Start to_start(nb::handle start) {
-    if (nb::isinstance<nb::str>(start)) {
-        const auto text = nb::cast<std::string>(start);
-        if (text == "now") return {ring::StartKind::now};
-        if (text == "oldest") return {ring::StartKind::oldest};
-    } else if (PyLong_Check(start.ptr()) && !PyBool_Check(start.ptr())) {
-        std::uint64_t position = 0;
-        if (nb::try_cast(start, position)) return {ring::StartKind::position, position};
-    }
-    raise("InvalidArgument",
-          "start must be 'now', 'oldest' or a position; got " + nb::cast<std::string>(nb::repr(start)));
-}
-
-nb::object check_on_loss(nb::handle on_loss) {
-    if (nb::isinstance<nb::str>(on_loss)) {
-        const auto text = nb::cast<std::string>(on_loss);
-        if (text == "raise" || text == "skip") return nb::borrow(on_loss);
-    } else if (PyCallable_Check(on_loss.ptr())) {
-        return nb::borrow(on_loss);
-    }
-    raise("InvalidArgument",
-          "on_loss must be 'raise', 'skip' or a callable; got " + nb::cast<std::string>(nb::repr(on_loss)));
-}
-
 std::byte* bytes_of(nb::handle object) { return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(object.ptr())); }
 
 nb::object new_bytes(std::uint64_t length) {
@@ -78,42 +54,6 @@ void ReaderBase::let_go() {
     listener_.reset();
     reader_.reset();
     session_.reset();
-}
-
-ReaderBase::Use::Use(ReaderBase& reader, const blocking::Deadline& deadline) : reader_(reader) {
-    acquired_ = reader.lock_.acquire(deadline);
-    if (acquired_) enter();
-    else if (reader.lock_.is_taken() && reader.listener_) reader.listener_->quiet();
-    if (acquired_) reader.listener_->disarm(*reader.reader_);
-}
-
-ReaderBase::Use::Use(ReaderBase& reader) : reader_(reader) {
-    reader.lock_.visit([&] {
-        if (reader.listener_ && reader.reader_) reader.listener_->interrupt(*reader.reader_);
-    });
-    acquired_ = true;
-    enter();
-}
-
-void ReaderBase::Use::enter() {
-    try {
-        reader_.open_reader();
-    } catch (...) {
-        leave();
-        throw;
-    }
-}
-
-// A visitor leaves the rest to the thread that is inside.
-void ReaderBase::Use::leave() {
-    if (reader_.closing_.load() && !reader_.lock_.is_visitor()) reader_.let_go();
-    reader_.lock_.release();
-}
-
-ReaderBase::Use::~Use() {
-    if (!acquired_) return;
-    if (reader_.listener_ && !reader_.lock_.is_visitor()) reader_.listener_->settle();
-    leave();
 }
 
 std::vector<nb::object> ReaderBase::copies() const {
