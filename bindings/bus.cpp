@@ -1,6 +1,4 @@
 // toroni._core.Bus: a stream of messages with topics.
-#include <algorithm>
-
 #include "stream_base.hpp"
 
 namespace toroni::bindings {
@@ -27,10 +25,7 @@ std::size_t post_many(const Bus& self, nb::iterable iterable, bool descendants, 
     const auto session = self.writing_session();
     const Policy chosen = self.policy(backpressure);
     Outbox messages;
-    const Py_ssize_t expected = PyObject_LengthHint(iterable.ptr(), 0);
-    if (expected < 0) throw nb::python_error();
-    const auto hint = std::min(static_cast<std::size_t>(expected), std::size_t{1} << 20);  // which may be anything
-    messages.reserve(hint, 3 * hint);
+    messages.reserve_for(iterable, 3);
     for (nb::handle item : iterable) {
         const bool is_sequence = PyTuple_Check(item.ptr()) || PyList_Check(item.ptr());
         const nb::tuple fields = is_sequence ? nb::tuple(item) : nb::tuple();

@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
@@ -29,6 +30,14 @@ public:
         lengths_.reserve(messages);
         views_.reserve(parts);
         parts_.reserve(parts);
+    }
+
+    // The same for as many messages as an iterable says that it has, which may be anything.
+    void reserve_for(nb::handle iterable, std::size_t parts_a_message) {
+        const Py_ssize_t expected = PyObject_LengthHint(iterable.ptr(), 0);
+        if (expected < 0) throw nb::python_error();
+        const auto messages = std::min(static_cast<std::size_t>(expected), std::size_t{1} << 20);
+        reserve(messages, messages * parts_a_message);
     }
 
     // Begins a message with a topic, a str.

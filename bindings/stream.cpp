@@ -1,6 +1,4 @@
 // toroni._core.Stream: a stream of raw messages.
-#include <algorithm>
-
 #include "stream_base.hpp"
 
 namespace toroni::bindings {
@@ -26,10 +24,7 @@ std::size_t write_many(const Stream& self, nb::iterable iterable, nb::handle bac
     const auto session = self.writing_session();
     const Policy chosen = self.policy(backpressure);
     Outbox messages;
-    const Py_ssize_t expected = PyObject_LengthHint(iterable.ptr(), 0);
-    if (expected < 0) throw nb::python_error();
-    const auto hint = std::min(static_cast<std::size_t>(expected), std::size_t{1} << 20);  // which may be anything
-    messages.reserve(hint, hint);
+    messages.reserve_for(iterable, 1);
     for (nb::handle buffer : iterable) {
         messages.add_part(buffer);
         messages.end_message(session->writer.max_body());

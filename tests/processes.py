@@ -90,3 +90,17 @@ def peers() -> Iterator[Callable[..., Peer]]:
             peer.process.kill()
             peer.process.join(PATIENCE)
             peer.pipe.close()
+
+
+def in_child(function: object) -> int:
+    """Run in a forked child; its exit status."""
+    assert callable(function)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            function()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

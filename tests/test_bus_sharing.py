@@ -17,7 +17,7 @@ import pytest
 
 import toroni
 from messages import is_whole, make_message, seed_of
-from processes import PATIENCE
+from processes import PATIENCE, in_child
 from toroni import Bus, Fail, Multicast, Wait
 
 METHODS = ["fork", "spawn", "forkserver"]
@@ -124,19 +124,6 @@ def test_a_process_pool_posts_to_it(bus_name: str, method: str) -> None:
         while messages := reader.recv_many(timeout=0):
             received += messages
         assert sorted(int(message.data) for message in received) == [number * number for number in range(20)]
-
-
-def in_child(function: object) -> int:
-    assert callable(function)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_a_forked_child_has_a_slot_and_descriptors_of_its_own(bus_name: str) -> None:

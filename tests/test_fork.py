@@ -12,22 +12,8 @@ import threading
 import pytest
 
 import toroni
-from processes import PATIENCE
+from processes import PATIENCE, in_child
 from toroni import Overwrite, Wait, rmp
-
-
-def in_child(function: object) -> int:
-    """Run in a forked child; its exit status."""
-    assert callable(function)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: the very subject

@@ -10,14 +10,11 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from toroni._closing import AsyncClosing
 from toroni._errors import Closed, InUse, InvalidArgument, QueueFull
 from toroni._executors import AnyExecutor, submitter
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-
     from toroni import _core
     from toroni._backpressure import Backpressure
     from toroni._types import AnyBuffer
@@ -27,7 +24,7 @@ _MESSAGES_A_JOB = 1024
 _LOOK_SECONDS = 0.5
 
 
-class AsyncWriter:
+class AsyncWriter(AsyncClosing):
     """Queues messages and writes them later, in order; made by `Bus.async_writer`. Usable from any thread.
 
     While the queue is empty nothing runs. A job that fails, or that the executor never runs, leaves what it has not
@@ -242,20 +239,7 @@ class AsyncWriter:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def _close_async(self, error: BaseException | None) -> None:
         await self.close_async()
 
     def __del__(self) -> None:

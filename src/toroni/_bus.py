@@ -8,20 +8,17 @@ from weakref import WeakSet
 
 from toroni import _core
 from toroni._async_writer import AsyncWriter
+from toroni._closing import AsyncClosing
 from toroni._errors import InvalidArgument
 from toroni._opening import OnLoss, Opened, Start
 from toroni._reader import Reader
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-
     from toroni._backpressure import Backpressure
     from toroni._executors import AnyExecutor
 
 
-class Bus(Opened, _core.Bus):
+class Bus(AsyncClosing, Opened, _core.Bus):
     __doc__ = Opened.__doc__
     __module__ = "toroni"  # where users find it
 
@@ -90,12 +87,7 @@ class Bus(Opened, _core.Bus):
     def _writers(self) -> WeakSet[AsyncWriter]:
         return WeakSet()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def _close_async(self, error: BaseException | None) -> None:
         """Writes what AsyncWriters have queued, unless an error ends the block, and closes."""
         try:
             if error is None:

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from toroni import _core
 from toroni._backpressure import Backpressure, Wait
+from toroni._closing import Closing
 from toroni._errors import BusNotReady, InvalidArgument, MessagesLost
 from toroni._notifiers import Multicast, NotifierOption, from_record, to_choice
 from toroni._sizes import parse_size
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-
     _Native = _core.StreamBase
 else:
     _Native = object  # mixed with a native class
@@ -34,7 +31,7 @@ _DIRECTORY = "/dev/shm"
 _PATIENCE_SECONDS = 5.0
 
 
-class Opened(_Native):
+class Opened(Closing, _Native):
     """A bus, open in this process. Usable from any number of threads.
 
     Args:
@@ -111,14 +108,6 @@ class Opened(_Native):
         for reader in list(self._readers):
             reader.close()
         self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> tuple[Callable[..., Opened], tuple[type[Opened], str, dict[str, object]]]:
         """Pickles as its name and options: the other process opens it by itself."""

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from toroni import _asyncio, _core
+from toroni._closing import AsyncClosing
 from toroni._core import Message
 from toroni._errors import Closed, InUse, InvalidArgument, Unhandled
 from toroni._notifiers import looks_by_itself
 from toroni._opening import OnLoss, Start
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 Handler = Callable[[Message], object]
@@ -47,7 +46,7 @@ class _ForkSafeLock:
         return self._lock
 
 
-class Reader(_core.TopicReader):
+class Reader(AsyncClosing, _core.TopicReader):
     """A position in the stream and a set of topics; made by `Bus.subscribe`. Usable from any thread, by one at a time.
 
     Iterating waits for each next message, and ends when the reader is closed; so does `async for`.
@@ -247,22 +246,6 @@ class Reader(_core.TopicReader):
         """Gives the slot back; waits in other threads and tasks end. Idempotent."""
         self._close()
         self._waits.wake()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         where = "closed" if self.closed else f"at {self.position}"

@@ -15,16 +15,12 @@ in one order, each once and whole, or is told what it missed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Literal, overload
 
 from toroni import _core
+from toroni._closing import Closing
 from toroni._core import ReaderInfo, Statistics
 from toroni._opening import OnLoss, Opened, Start, unlink
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 __all__ = ["Reader", "ReaderInfo", "Statistics", "Stream", "unlink"]
 
@@ -50,7 +46,7 @@ class Stream(Opened, _core.Stream):  # noqa: D101
         return reader
 
 
-class Reader(_core.Reader):
+class Reader(Closing, _core.Reader):
     """A position in a stream; made by `Stream.reader`. Usable from any thread, by one at a time.
 
     Iterating waits for each next message, and ends when the reader is closed.
@@ -77,14 +73,6 @@ class Reader(_core.Reader):
     def close(self) -> None:
         """Gives the slot back; a wait in another thread ends. Idempotent."""
         self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         where = "closed" if self.closed else f"at {self.position}"
