@@ -73,7 +73,12 @@ int CustomListener::source() {
 void CustomListener::start(ring::Reader& reader) {
     reader.set_waiting();
     notifier_->remove(*this);  // not woken by itself
-    notifier_->take_earlier();
+    try {
+        notifier_->take_earlier();
+    } catch (...) {
+        notifier_->add(*this);
+        throw;
+    }
     notifier_->add(*this);
 }
 

@@ -62,6 +62,7 @@ bool Listener::arm(ring::Reader& reader) {
         start(reader);
     } catch (...) {
         disarm(reader);
+        is_signalled_ = false;  // for all we know: settle() makes it readable
         throw;
     }
     if (!reader.has_news()) return true;
@@ -112,15 +113,16 @@ class FutexNotifier : public Notifier {
 class FutexListener : public Listener {
 public:
     FutexListener(std::shared_ptr<ring::Memory> memory, Watchers& watchers)
-        : memory_(std::move(memory)), watchers_(watchers), word_(memory_->ring_extension()->wake_seq) {}
+        : memory_(std::move(memory)), watchers_(watchers) {}
 
     os::FutexResult sleep(ring::Reader& reader, Nanoseconds timeout) override {
         const WaitingBit bit(reader);
-        const std::uint32_t sequence = word_.load(std::memory_order_acquire);  // pairs with Writer::wake_by_futex
+        const auto& word = *reader.wake_word();
+        const std::uint32_t sequence = word.load(std::memory_order_acquire);  // pairs with Writer::wake_by_futex
         if (reader.has_news()) return os::FutexResult::woken;
-        return os::futex_wait(word_, sequence, timeout);
+        return os::futex_wait(word, sequence, timeout);
     }
-    void interrupt(ring::Reader&) override { os::futex_wake(word_); }
+    void interrupt(ring::Reader& reader) override { os::futex_wake(*reader.wake_word()); }
 
 protected:
     void start(ring::Reader& reader) override {
@@ -136,7 +138,6 @@ protected:
 private:
     std::shared_ptr<ring::Memory> memory_;
     Watchers& watchers_;
-    const std::atomic<std::uint32_t>& word_;
     std::shared_ptr<Watcher> watcher_;  // from the first wait in an event loop on
 };
 

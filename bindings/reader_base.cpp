@@ -230,8 +230,8 @@ void bind_reader_base(nb::module_& module) {
         .def("fileno", &ReaderBase::fileno,
              R"(A descriptor that becomes readable when there is something to read, for any event loop.
 
-It stays readable until a read has found nothing (None, or an empty list). Do not read from it, and do not close it. On a bus whose notifier is the futex, one
-thread of this process watches for all readers that wait so, while one does.
+It stays readable until a read has found nothing (None, or an empty list). Do not read from it, and do not close it.
+On a bus whose notifier is the futex, one thread of this process watches for all readers that wait so, while one does.
 
 Raises:
     Closed: after close().)")

@@ -6,9 +6,13 @@ import itertools
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipe_notifier import PipeNotifier
 from toroni import rmp
 
 
@@ -34,3 +38,13 @@ def bus_name() -> Iterator[str]:
     name = f"pytest-{os.getpid()}-{next(_numbers)}"
     yield name
     rmp.unlink(name)
+
+
+@pytest.fixture(params=["futex", "multicast", "poll", "own"])
+def notifier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Each way of notification, the application's own included."""
+    if request.param == "own":
+        with closing(PipeNotifier(str(tmp_path))) as own:
+            yield own
+    else:
+        yield request.param

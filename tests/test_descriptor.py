@@ -7,7 +7,7 @@ import select
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -20,15 +20,6 @@ import toroni
 from pipe_notifier import PipeNotifier
 from processes import PATIENCE
 from toroni import Bus, Overwrite, Reader
-
-
-@pytest.fixture(params=["futex", "multicast", "poll", "own"])
-def notifier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    if request.param == "own":
-        with closing(PipeNotifier(str(tmp_path))) as own:
-            yield own
-    else:
-        yield request.param
 
 
 def is_readable(reader: Reader, seconds: float = PATIENCE) -> bool:

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,17 +20,6 @@ from messages import is_whole, make_message, seed_of
 from pipe_notifier import PipeNotifier
 from processes import PATIENCE, peers
 from toroni import Bus, Multicast, Notifier, Wait, rmp
-
-KINDS = ["futex", "multicast", "poll", "own"]
-
-
-@pytest.fixture(params=KINDS)
-def notifier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    if request.param == "own":
-        with closing(PipeNotifier(str(tmp_path))) as own:
-            yield own
-    else:
-        yield request.param
 
 
 def echo(pipe: Connection, there: str, notifier: Any) -> None:
@@ -244,3 +231,15 @@ def test_a_raw_stream_has_them_too(bus_name: str) -> None:
         assert stream.notifier == "poll"
         threading.Timer(0.05, stream.write, [b"x"]).start()
         assert reader.read(timeout=PATIENCE) == b"x"
+
+
+@pytest.mark.parametrize("group", ["10.1.2.3", "8.8.8.8", "240.0.0.1", "0.0.0.0"])
+def test_a_ring_that_names_no_multicast_group_makes_nobody_send_there(bus_name: str, group: str) -> None:
+    Bus(bus_name, capacity=4096, notifier="multicast").close()
+    with open(f"/dev/shm/toroni-{bus_name}-rb", "r+b") as ring:
+        ring.seek(4224 + 44)  # the extension's notifier
+        assert ring.read(4) == bytes([224, 1, 1, 1])
+        ring.seek(4224 + 44)
+        ring.write(bytes(map(int, group.split("."))))
+    with pytest.raises(toroni.BusDamaged, match=f"multicast {group}:3334 on 127.0.0.1, which is no multicast group"):
+        Bus(bus_name)

@@ -4,8 +4,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <cstring>
-
 #include "toroni/os/failure.hpp"
 
 namespace toroni::os {

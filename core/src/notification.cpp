@@ -49,6 +49,11 @@ base::NotifierAddress notifier_of(const base::RingExtension* extension,
     base::NotifierAddress recorded{};
     base::copy_from_ring(&recorded, reinterpret_cast<const std::byte*>(&extension->notifier), sizeof recorded);
     if (!is_known(recorded.kind)) throw Error(ErrorCode::damaged, "the notifier of a ring changed while it was opened");
+    // Who wrote it shall not make us send anywhere else.
+    const bool is_group = (recorded.group & 0xf0) == 0xe0 && recorded.port != 0;
+    if (recorded.kind == base::NotifierKind::multicast && !is_group) {
+        throw Error(ErrorCode::damaged, "the ring names " + describe(recorded) + ", which is no multicast group");
+    }
     return recorded;
 }
 

@@ -137,13 +137,12 @@ bool Writer::somebody_waits() const noexcept {
     return memory_->expects_foreign() && has_foreign_reader(*memory_);
 }
 
-bool Writer::wake_by_futex() noexcept {
+void Writer::wake_by_futex() noexcept {
     auto* extension = memory_->ring_extension();
-    if (extension == nullptr) return false;
+    if (extension == nullptr) return;
     extension->wake_seq.fetch_add(1, std::memory_order_release);  // pairs with the sleeper's load of it
     os::futex_wake(extension->wake_seq);
     count_notification();
-    return true;
 }
 
 std::vector<ReaderStatus> Writer::readers_in_the_way(std::uint64_t length) const {

@@ -143,7 +143,7 @@ struct ReaderInfoHeader {
 
 inline constexpr std::size_t label_size = 64;
 
-enum class WaitKind : std::uint32_t { none = 0, futex = 1, descriptor = 2 };
+enum class WaitKind : std::uint32_t { none = 0, futex = 1 };
 
 struct SlotEntry {  // the slot's owner; the counters at its leisure, the rest while the slot is not active
     alignas(line_size) std::atomic<std::uint32_t> keeper_tid;  // entry is valid if the lock word says the same

@@ -25,7 +25,6 @@ struct Frame {
     std::uint64_t length;       // of its body
     std::uint64_t prefix = 0;   // bytes of the body that the filter kept for itself
     const void* tag = nullptr;  // the filter's
-    [[nodiscard]] base::Position end() const noexcept { return position + base::frame_header_size + length; }
     [[nodiscard]] std::uint64_t payload() const noexcept { return length - prefix; }
 };
 

@@ -76,8 +76,8 @@ public:
 
     // After unlocking: whether a reader sleeps, or may sleep without saying so. Then, and only then, notify.
     [[nodiscard]] bool somebody_waits() const noexcept;
-    // Notifies by futex. False: the segments have no word for it.
-    bool wake_by_futex() noexcept;
+    // Notifies by futex, if the ring has a word for it.
+    void wake_by_futex() noexcept;
     // For statistics: a notification was sent.
     void count_notification() noexcept { memory_->ring().notification_count.fetch_add(1, std::memory_order_relaxed); }
 
