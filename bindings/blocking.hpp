@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "notifier.hpp"
@@ -64,10 +63,10 @@ enum class Answer {
 };
 
 struct WriteRequest {
-    std::span<const ring::Outgoing> messages;
+    ring::Batch messages;
     bool may_wait = true;                // for room, until the timeout; then overwrite_after says what happens
     bool overwrite = false;              // at once, or after the timeout
-    bool sleep = false;                  // for the whole timeout, whatever the readers do meanwhile
+    bool sleep = false;                  // for the whole timeout, and again while the slowest reader moves
     bool ask = false;                    // the Waiter
     std::optional<Nanoseconds> timeout;  // for room, and for a writer mutex that its holder keeps
 };
@@ -105,13 +104,16 @@ public:
                 result_.status = *failed;
                 return;
             }
-            const auto published = writer_.publish(request_.messages.subspan(result_.count), rule_);
+            const auto published = writer_.publish(next(), rule_);
             writer_.unlock();
             result_.count += published.count;  // before anything that may throw
             if (published.count != 0) result_.last = published.last;
-            if (published.anything && writer_.somebody_waits()) notifier_.notify(writer_);
+            const bool has_room = published.status != ring::PublishStatus::no_room;
+            // Who is in the way may sleep because somebody was killed before it could announce what it wrote.
+            const bool announce = published.anything || (!has_room && !met_backpressure_ && waits());
+            if (announce && writer_.somebody_waits()) notifier_.notify(writer_);
             if (published.count != 0) begin_next();
-            if (published.status == ring::PublishStatus::no_room && !make_room(result_.count, sequence)) {
+            if (!has_room && !make_room(published.room_end, sequence)) {
                 result_.status = WriteStatus::no_room;
                 return;
             }
@@ -119,12 +121,21 @@ public:
     }
 
 private:
+    // After a wait in vain one message overtakes the slowest reader, which is in nobody's way then; the others are
+    // waited for like before.
+    [[nodiscard]] ring::Batch next() const {
+        const auto rest = request_.messages.from(result_.count);
+        return rule_ == ring::RoomRule::overwrite && waits() ? rest.first(1) : rest;
+    }
+    [[nodiscard]] bool waits() const { return request_.may_wait || request_.ask; }
+
     // For each publication its own timeout and its own turn.
     void begin_next() {
         deadline_.reset();
+        slept_for_.reset();
         met_backpressure_ = false;
         answered_ = false;
-        if (request_.may_wait || request_.ask) rule_ = ring::RoomRule::respect;
+        if (waits()) rule_ = ring::RoomRule::respect;
         leave();
     }
 
@@ -175,21 +186,28 @@ private:
     }
 
     // False: no room, and that is final.
-    bool make_room(std::size_t next, std::uint32_t sequence) {
+    bool make_room(base::Position room_end, std::uint32_t sequence) {
         if (!std::exchange(met_backpressure_, true)) writer_.count_backpressure();
-        if (request_.ask) return ask(request_.messages[next].length, sequence);
+        if (request_.ask) return ask(request_.messages.length(result_.count), sequence);
         if (!request_.may_wait) return false;
-        return request_.sleep ? sleep() : wait_for_room(sequence);
+        return request_.sleep ? sleep(room_end) : wait_for_room(sequence);
     }
 
-    bool sleep() {
+    // Overtakes who has not moved in all that time. Who has is given it again: other writers may have used the room
+    // that it made. (The C++ and Java writers keep them out, by holding the writer mutex while they sleep.)
+    bool sleep(base::Position room_end) {
         static const std::atomic<std::uint32_t> nobody_wakes{0};
+        if (slept_for_ == room_end) {
+            rule_ = ring::RoomRule::overwrite;
+            return true;
+        }
+        slept_for_ = room_end;
+        deadline_.reset();
         while (!deadline().has_passed()) {
             waiter_.before_wait();
             os::futex_wait(nobody_wakes, 0, deadline().remaining(signal_slice));
             waiter_.after_wait(true);
         }
-        rule_ = ring::RoomRule::overwrite;
         return true;
     }
 
@@ -234,6 +252,7 @@ private:
     WriteResult& result_;
     ring::Room room_;
     std::optional<Deadline> deadline_;
+    std::optional<base::Position> slept_for_;
     ring::RoomRule rule_ = ring::RoomRule::respect;
     bool entered_ = false;
     bool met_backpressure_ = false;

@@ -13,7 +13,6 @@ nb::object post(const Bus& self, nb::handle topic, nb::args buffers, bool descen
     const auto session = self.writing_session();
     const Policy chosen = self.policy(backpressure);
     Outbox messages;
-    messages.reserve(1, buffers.size() + 2);
     messages.add_topic(session->memory->generation(), descendants, topic);
     for (nb::handle buffer : buffers) messages.add_part(buffer);
     messages.end_message(session->writer.max_body());
@@ -25,7 +24,7 @@ std::size_t post_many(const Bus& self, nb::iterable iterable, bool descendants, 
     const auto session = self.writing_session();
     const Policy chosen = self.policy(backpressure);
     Outbox messages;
-    messages.reserve_for(iterable, 3);
+    messages.reserve_for(iterable, 2);
     for (nb::handle item : iterable) {
         const bool is_sequence = PyTuple_Check(item.ptr()) || PyList_Check(item.ptr());
         const nb::tuple fields = is_sequence ? nb::tuple(item) : nb::tuple();
@@ -57,7 +56,7 @@ void check_policy(const Bus& self, nb::handle backpressure) { static_cast<void>(
 nb::tuple post_encoded(const Bus& self, const nb::list& bodies, nb::handle backpressure) {
     const auto session = self.writing_session();
     Outbox messages;
-    messages.reserve(bodies.size(), bodies.size());
+    messages.reserve_for(bodies, 1);
     for (nb::handle body : bodies) {
         messages.add_part(body);
         messages.end_message(session->writer.max_body());

@@ -1,4 +1,5 @@
 // toroni._core: conversion and the GIL, nothing else.
+#include "agent.hpp"
 #include "borrowed.hpp"
 #include "errors.hpp"
 #include "message.hpp"
@@ -21,4 +22,5 @@ NB_MODULE(_core, module) {
     bind_raw_reader(module);
     bind_topic_reader(module);
     bind_topic_layer(module);
+    bind_agent(module);
 }

@@ -4,59 +4,67 @@
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
+#include <memory_resource>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "errors.hpp"
 #include "topic_name.hpp"
-#include "toroni/ring/writer.hpp"
+#include "toroni/ring/batch.hpp"
 #include "toroni/topic/message.hpp"
 
 namespace toroni::bindings {
 
-// Their buffers stay exported until it ends.
+// Their buffers stay as they are until it ends. A small call allocates nothing; a large one as little as it can, since
+// the first touch of a page costs more than the writing of its messages.
 class Outbox {
 public:
     Outbox() = default;
     ~Outbox() {
         for (Py_buffer& view : views_) PyBuffer_Release(&view);
+        for (PyObject* object : kept_) Py_DECREF(object);
     }
     Outbox(const Outbox&) = delete;
     Outbox& operator=(const Outbox&) = delete;
 
-    void reserve(std::size_t messages, std::size_t parts) {
-        lengths_.reserve(messages);
-        views_.reserve(parts);
-        parts_.reserve(parts);
-    }
-
-    // The same for as many messages as an iterable says that it has, which may be anything.
+    // As many parts as an iterable of messages says that it has, which may be anything.
     void reserve_for(nb::handle iterable, std::size_t parts_a_message) {
         const Py_ssize_t expected = PyObject_LengthHint(iterable.ptr(), 0);
         if (expected < 0) throw nb::python_error();
         const auto messages = std::min(static_cast<std::size_t>(expected), std::size_t{1} << 20);
-        reserve(messages, messages * parts_a_message);
+        parts_.reserve(messages * parts_a_message);
+        kept_.reserve(messages);
     }
 
     // Begins a message with a topic, a str.
     void add_topic(topic::Generation generation, bool descendants, nb::handle name) {
-        const TopicName topic(name);
-        prefixes_.push_back(topic::encode_prefix(generation, descendants));
-        parts_.push_back({nullptr, prefixes_.back().size()});  // outgoing() knows where
-        parts_.push_back({topic.text().data(), topic.text().size() + 1});
-        length_ += prefixes_.back().size() + topic.text().size() + 1;
-        kept_.push_back(topic.owner());
+        if (name.ptr() != last_topic_ || generation != last_generation_ || descendants != last_descendants_) {
+            const TopicName topic(name);
+            const std::size_t size = topic::header_size(topic.text());
+            auto* header = static_cast<std::byte*>(memory_.allocate(size, 1));
+            topic::encode_header(header, generation, descendants, topic.text());
+            keep(name);  // its address says which one it was
+            last_topic_ = name.ptr();
+            last_generation_ = generation;
+            last_descendants_ = descendants;
+            last_header_ = {header, size};
+        }
+        add(last_header_);
     }
 
     // Adds a buffer to the message that end_message() ends.
     void add_part(nb::handle object) {
+        if (PyBytes_CheckExact(object.ptr())) {  // which never change
+            keep(object);
+            add({PyBytes_AS_STRING(object.ptr()), static_cast<std::size_t>(PyBytes_GET_SIZE(object.ptr()))});
+            return;
+        }
         Py_buffer view;
         if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
         views_.push_back(view);
-        parts_.push_back({view.buf, static_cast<std::size_t>(view.len)});
-        length_ += static_cast<std::uint64_t>(view.len);
+        add({view.buf, static_cast<std::size_t>(view.len)});
     }
 
     void end_message(std::uint64_t longest) {
@@ -67,55 +75,52 @@ public:
                                          "largest is " +
                                          std::to_string(longest) + "; make it with a larger capacity");
         }
-        lengths_.push_back({parts_.size() - first_part_, length_});
-        first_part_ = parts_.size();
-        total_ += length_;
-        length_ = 0;
+        total_ += std::exchange(length_, 0);
+        const bool all_have_one_part = ends_.empty() && parts_.size() == count_ + 1;
+        for (std::size_t i = ends_.size(); !all_have_one_part && i < count_; ++i) ends_.push_back(i + 1);
+        if (!all_have_one_part) ends_.push_back(parts_.size());
+        ++count_;
     }
 
     [[nodiscard]] std::uint64_t total() const { return total_; }
 
     // Valid as long as nothing is added.
-    [[nodiscard]] std::vector<ring::Outgoing> outgoing() {
-        const auto* prefix = prefixes_.data();
-        for (ring::Part& piece : parts_) {
-            if (piece.data == nullptr && piece.size != 0) piece.data = (prefix++)->data();
-        }
-        std::vector<ring::Outgoing> all;
-        all.reserve(lengths_.size());
-        const ring::Part* part = parts_.data();
-        for (const auto& [count, length] : lengths_) {
-            all.push_back({{part, count}, length});
-            part += count;
-        }
-        return all;
-    }
+    [[nodiscard]] ring::Batch batch() const { return ends_.empty() ? ring::Batch(parts_) : ring::Batch(parts_, ends_); }
 
     // All parts behind each other.
-    [[nodiscard]] nb::bytes joined() {
+    [[nodiscard]] nb::bytes joined() const {
         nb::bytes all = nb::steal<nb::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(total_)));
         if (!all.is_valid()) throw nb::python_error();
         char* to = PyBytes_AS_STRING(all.ptr());
-        for (const ring::Outgoing& message : outgoing()) {
-            for (const ring::Part& part : message.parts) {
-                if (part.size != 0) std::memcpy(to, part.data, part.size);
-                to += part.size;
-            }
+        for (const ring::Part& part : parts_) {
+            if (part.size != 0) std::memcpy(to, part.data, part.size);
+            to += part.size;
         }
         return all;
     }
 
 private:
-    struct Extent {
-        std::size_t parts;
-        std::uint64_t length;
-    };
-    std::vector<Py_buffer> views_;
-    std::vector<nb::object> kept_;
-    std::vector<std::array<std::byte, base::topic_name_offset>> prefixes_;
-    std::vector<ring::Part> parts_;
-    std::vector<Extent> lengths_;
-    std::size_t first_part_ = 0;
+    void add(const ring::Part& part) {
+        parts_.push_back(part);
+        length_ += part.size;
+    }
+    void keep(nb::handle object) {
+        kept_.push_back(object.ptr());
+        Py_INCREF(object.ptr());
+    }
+
+    static constexpr std::size_t at_hand = 512;
+    alignas(std::max_align_t) std::byte first_memory_[at_hand];
+    std::pmr::monotonic_buffer_resource memory_{first_memory_, at_hand};
+    std::pmr::vector<ring::Part> parts_{&memory_};
+    std::pmr::vector<std::size_t> ends_{&memory_};
+    std::pmr::vector<PyObject*> kept_{&memory_};
+    std::pmr::vector<Py_buffer> views_{&memory_};
+    PyObject* last_topic_ = nullptr;
+    topic::Generation last_generation_ = 0;
+    bool last_descendants_ = false;
+    ring::Part last_header_{};
+    std::size_t count_ = 0;
     std::uint64_t length_ = 0;
     std::uint64_t total_ = 0;
 };

@@ -13,7 +13,6 @@ nb::object write(const Stream& self, nb::args buffers, nb::handle backpressure) 
     const auto session = self.writing_session();
     const Policy chosen = self.policy(backpressure);
     Outbox messages;
-    messages.reserve(1, buffers.size());
     for (nb::handle buffer : buffers) messages.add_part(buffer);
     messages.end_message(session->writer.max_body());
     const auto result = self.write(*session, messages, chosen);

@@ -113,8 +113,8 @@ blocking::WriteResult StreamBase::write(Session& session, Outbox& messages, cons
 }
 
 void StreamBase::write(Session& session, Outbox& messages, const Policy& policy, blocking::WriteResult& result) const {
-    const auto outgoing = messages.outgoing();
-    const blocking::WriteRequest request{.messages = outgoing,
+    const ring::Batch batch = messages.batch();
+    const blocking::WriteRequest request{.messages = batch,
                                          .may_wait = policy.may_wait,
                                          .overwrite = policy.overwrite,
                                          .sleep = policy.sleep,
@@ -129,7 +129,7 @@ void StreamBase::write(Session& session, Outbox& messages, const Policy& policy,
         raise("BusDamaged", "the writer mutex of '" + name_ + "' is damaged; remove the bus and make it anew");
     }
     if (result.status == blocking::WriteStatus::no_room && !policy.drop) {
-        raise_no_room(*session.memory, session.writer, outgoing[result.count].length, result.count);
+        raise_no_room(*session.memory, session.writer, batch.length(result.count), result.count);
     }
 }
 

@@ -55,7 +55,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 PYTHON_FLOORS = ["_types", "_closing", "_core", "_errors", "_backpressure", "_notifiers", "_sizes", "_opening"]
-PYTHON_FLOORS += ["_asyncio", "_executors", "_async_writer", "_reader", "_bus", "rmp", "tp", "demo"]
+PYTHON_FLOORS += ["_asyncio", "_executors", "_async_writer", "_reader", "_bus", "rmp", "tp", "demo", "agent"]
 
 
 @pytest.mark.parametrize("source", sources(ROOT / "src" / "toroni", "*.py"), ids=str)
@@ -68,6 +68,8 @@ def test_imports_of_the_package_point_down(source: Path) -> None:
         name = module.split(".")[1]
         if parts[0] == "demo":
             assert name in {"demo", "rmp", "_sizes"} or name in toroni.__all__  # as any user of the library
+        elif parts[0] == "agent":  # but for its hooks
+            assert name in {"agent", "rmp", "tp", "_core", "_opening"} or name in toroni.__all__
         else:
             assert PYTHON_FLOORS.index(name) < floor
 
@@ -89,7 +91,7 @@ def test_all_is_true(module: object) -> None:
     for name in listed:
         assert getattr(module, name).__doc__ or name in {"Answer", "Backpressure"}
     if module is toroni:
-        defined = {n for n, value in vars(toroni).items() if not n.startswith("_") and n != "demo"}
+        defined = {n for n, value in vars(toroni).items() if not n.startswith("_") and n not in {"demo", "agent"}}
         assert defined <= listed
 
 

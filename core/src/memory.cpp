@@ -19,36 +19,6 @@ using os::Segment;
 
 namespace {
 
-struct Paths {
-    std::string ring;
-    std::string reader_info;
-};
-
-Paths paths_of(const std::string& directory, const std::string& name) {
-    // NAME_MAX is 255, and "toroni-" and "-rb" are ours.
-    constexpr std::size_t longest = 255 - 7 - 3;
-    if (name.empty() || name.size() > longest || name.find('/') != std::string::npos ||
-        name.find('\0') != std::string::npos) {
-        throw Error(ErrorCode::invalid_argument, "a bus name has 1 to " + std::to_string(longest) +
-                                                     " bytes and neither a slash nor a NUL; got '" +
-                                                     name.substr(0, name.find('\0')) + "'");
-    }
-    const std::string prefix = directory + "/toroni-" + name;
-    return {prefix + "-rb", prefix + "-ri"};
-}
-
-void check_options(const Options& options) {
-    if (options.capacity != 0 && !is_valid_capacity(options.capacity)) {
-        throw Error(ErrorCode::invalid_argument, "capacity must be a power of two from " +
-                                                     std::to_string(base::min_capacity) + " bytes to 4 GiB; got " +
-                                                     std::to_string(options.capacity));
-    }
-    if (options.max_readers > base::max_readers_limit) {
-        throw Error(ErrorCode::invalid_argument, "max_readers must be 1 to " + std::to_string(base::max_readers_limit) +
-                                                     "; got " + std::to_string(options.max_readers));
-    }
-}
-
 // Two containers that share /dev/shm but not their PID namespace can both have a thread 1: the death of one
 // would free a lock that the other holds.
 void check_namespace(const base::ExtensionIdentity* identity, const std::string& path) {
@@ -100,9 +70,21 @@ struct OpenedInfo {
     std::optional<Segment> maker;  // who holds that lock, if it is not `segment`
 };
 
-OpenedInfo open_or_make_reader_info(const Options& options, const std::string& path, Access access) {
+// C++ and Java processes make -rb first, then -ri, and write the headers last. A -ri of ours, made in between, would
+// be theirs too, or be taken away from under them.
+void wait_for_foreign_maker(const Paths& paths) {
+    const auto ring = Segment::open(paths.ring, Access::read_only);  // throws not_ready while it is empty
+    if (!ring || check_ring(*ring, paths.ring) != nullptr) return;
+    throw Error(ErrorCode::not_ready, paths.ring + " is there without " + paths.reader_info +
+                                          ": a C++ or Java process is making the bus, or died doing so; if nobody "
+                                          "does, remove the bus and make it anew");
+}
+
+OpenedInfo open_or_make_reader_info(const Options& options, const Paths& paths, Access access) {
+    const std::string& path = paths.reader_info;
     while (true) {
         if (auto existing = Segment::open(path, access)) return {std::move(*existing), false, std::nullopt};
+        wait_for_foreign_maker(paths);
         Segment made = make_reader_info(options);
         if (!made.try_flock() || !made.link(path)) continue;  // somebody else was first
         if (access == Access::read_write) return {std::move(made), true, std::nullopt};
@@ -158,12 +140,12 @@ Segment make_or_replace_ring(const Options& options, const Paths& paths, Access 
 }  // namespace
 
 std::shared_ptr<Memory> Memory::open(const Options& options) {
-    check_options(options);
+    check_sizes(options);
     const Paths paths = paths_of(options.directory, options.name);
     const Access ring_access = options.role == Role::reader ? Access::read_only : Access::read_write;
     const Access info_access = options.role == Role::writer ? Access::read_only : Access::read_write;
 
-    OpenedInfo opened = open_or_make_reader_info(options, paths.reader_info, info_access);
+    OpenedInfo opened = open_or_make_reader_info(options, paths, info_access);
     Segment& info = opened.segment;
     FileLock lock;
     if (opened.is_new) lock.hold(opened.maker ? *opened.maker : info);
@@ -180,8 +162,10 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
             }
             ring = make_or_replace_ring(options, paths, ring_access, info_identity, opened.is_new);
         }
-    } catch (const Error&) {
-        if (opened.is_new) unlink(paths.reader_info.c_str());  // nothing half made stays; who has it open starts over
+    } catch (const Error& error) {
+        // Nothing half made stays; who has it open starts over. But a foreign maker that came with its -rb just now
+        // goes on with our -ri.
+        if (opened.is_new && error.code() != ErrorCode::not_ready) unlink(paths.reader_info.c_str());
         throw;
     }
     check_namespace(check_ring(*ring, paths.ring), paths.ring);

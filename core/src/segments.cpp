@@ -31,6 +31,31 @@ void initialize(base::ExtensionIdentity& identity, const char* magic, std::uint6
 
 }  // namespace
 
+Paths paths_of(const std::string& directory, const std::string& name) {
+    // NAME_MAX is 255, and "toroni-" and "-rb" are ours.
+    constexpr std::size_t longest = 255 - 7 - 3;
+    if (name.empty() || name.size() > longest || name.find('/') != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+        throw Error(ErrorCode::invalid_argument, "a bus name has 1 to " + std::to_string(longest) +
+                                                     " bytes and neither a slash nor a NUL; got '" +
+                                                     name.substr(0, name.find('\0')) + "'");
+    }
+    const std::string prefix = directory + "/toroni-" + name;
+    return {prefix + "-rb", prefix + "-ri"};
+}
+
+void check_sizes(const Options& options) {
+    if (options.capacity != 0 && !is_valid_capacity(options.capacity)) {
+        throw Error(ErrorCode::invalid_argument, "capacity must be a power of two from " +
+                                                     std::to_string(base::min_capacity) + " bytes to 4 GiB; got " +
+                                                     std::to_string(options.capacity));
+    }
+    if (options.max_readers > base::max_readers_limit) {
+        throw Error(ErrorCode::invalid_argument, "max_readers must be 1 to " + std::to_string(base::max_readers_limit) +
+                                                     "; got " + std::to_string(options.max_readers));
+    }
+}
+
 // A new file is zero-filled: only what differs from zero is written, and nobody else sees it yet.
 Segment make_ring(const Options& options, std::uint64_t bus_id) {
     const std::uint64_t capacity = options.capacity != 0 ? options.capacity : default_capacity;

@@ -27,7 +27,7 @@ void Writer::heal(Position free_pos) noexcept {
     slowest_.forget();
 }
 
-Writer::Plan Writer::plan(std::span<const Outgoing> messages, RoomRule rule, Position free_pos) noexcept {
+Writer::Plan Writer::plan(const Batch& messages, RoomRule rule, Position free_pos) noexcept {
     Plan plan{.end = free_pos};
     const auto fits = [&](Position end) {
         if (plan.overtakes || slowest_.has_room(*memory_, free_pos, end)) return true;
@@ -35,8 +35,8 @@ Writer::Plan Writer::plan(std::span<const Outgoing> messages, RoomRule rule, Pos
         else plan.no_room = true;
         return rule == RoomRule::overwrite;
     };
-    for (const Outgoing& message : messages) {
-        const Placement placement = place(plan.end, message.length, memory_->capacity());
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        const Placement placement = place(plan.end, messages.length(i), memory_->capacity());
         const bool spans_too_much = placement.frame != free_pos && this->spans_too_much(free_pos, placement.end);
         if (spans_too_much && plan.count == 0) {
             // Padding first, so that readers can pass it.
@@ -75,20 +75,20 @@ void Writer::write_skip(Position at, std::uint64_t skip) noexcept {
                  skip - base::frame_header_size);
 }
 
-Position Writer::write_frame(const Outgoing& message, Position at) noexcept {
-    const Placement placement = place(at, message.length, memory_->capacity());
+Position Writer::write_frame(std::span<const Part> parts, std::uint64_t length, Position at) noexcept {
+    const Placement placement = place(at, length, memory_->capacity());
     write_skip(at, placement.skip);
     std::byte* to = memory_->data() + (placement.frame & (memory_->capacity() - 1));
-    write_header(to, base::FrameType::message, message.length);
+    write_header(to, base::FrameType::message, length);
     to += base::frame_header_size;
-    for (const Part& part : message.parts) {
+    for (const Part& part : parts) {
         base::copy_to_ring(to, part.data, part.size);
         to += part.size;
     }
     return placement.frame;
 }
 
-Published Writer::publish(std::span<const Outgoing> messages, RoomRule rule) noexcept {
+Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
     base::fence::seq_cst();  // pairs with Slot::activate's
     base::RingHeader& header = memory_->ring();
     auto* extension = memory_->ring_extension();
@@ -98,6 +98,7 @@ Published Writer::publish(std::span<const Outgoing> messages, RoomRule rule) noe
     const Plan plan = this->plan(messages, rule, free_pos);
     Published published{.count = plan.count, .last = free_pos, .anything = plan.end != free_pos};
     if (plan.count < messages.size()) published.status = plan.no_room ? PublishStatus::no_room : PublishStatus::partial;
+    if (plan.no_room) published.room_end = slowest_.room_end();
     if (!published.anything) return published;
 
     std::optional<Count> count;
@@ -106,11 +107,12 @@ Published Writer::publish(std::span<const Outgoing> messages, RoomRule rule) noe
     Landmarks landmarks(memory_->capacity());
     Position at = free_pos;
     std::uint64_t bytes = 0;
-    for (const Outgoing& message : messages.first(plan.count)) {
-        published.last = write_frame(message, at);
+    for (std::size_t i = 0; i < plan.count; ++i) {
+        const std::uint64_t length = messages.length(i);
+        published.last = write_frame(messages[i], length, at);
         landmarks.pass(published.last);
-        at = published.last + base::frame_header_size + message.length;
-        bytes += message.length;
+        at = published.last + base::frame_header_size + length;
+        bytes += length;
     }
     if (plan.count == 0) write_skip(free_pos, plan.end - free_pos);
     header.free_pos.store(plan.end, std::memory_order_release);  // pairs with Reader::begin

@@ -55,8 +55,7 @@ inline bool is_whole(const Bytes& bytes) { return bytes == make_message(seed_of(
 inline std::optional<base::Position> write(const ring::Memory& memory, ring::Writer& writer, const Bytes& bytes,
                                            blocking::WriteRequest request = {.overwrite = true}) {
     const ring::Part part{bytes.data(), bytes.size()};
-    const ring::Outgoing message{{&part, 1}, bytes.size()};
-    request.messages = {&message, 1};
+    request.messages = ring::Batch({&part, 1});
     const auto result = write_as(memory, writer, request);
     if (result.count == 0) return std::nullopt;
     return result.last;

@@ -100,9 +100,9 @@ TEST(what_is_encoded_is_decoded) {
     topic::Decoder decoder;
     for (const std::size_t size : {0, 1, 54, 55, 56, 63, 64, 65, 127, 128, 1000, 4095, 4096}) {
         const std::string name(size, 'x');
-        const auto prefix = topic::encode_prefix(0x0123456789abcdef, size % 2 == 1);
-        std::string body(reinterpret_cast<const char*>(prefix.data()), prefix.size());
-        body += name + '\0' + "payload\0more";
+        std::string body(topic::header_size(name), '?');
+        topic::encode_header(reinterpret_cast<std::byte*>(body.data()), 0x0123456789abcdef, size % 2 == 1, name);
+        body += "payload\0more";
         const auto header = decoder.decode(reinterpret_cast<const std::byte*>(body.data()), body.size());
         CHECK(header.has_value());
         CHECK_EQUAL(header->generation, 0x0123456789abcdefu);

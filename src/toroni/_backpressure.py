@@ -31,7 +31,9 @@ class Overwrite:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Sleeps once, whatever the readers do meanwhile, then overwrites: what the C++ and Java Toroni do.
+    """Sleeps, and overtakes the slowest reader if it has not moved meanwhile; if it has but made no room, again.
+
+    What the C++ and Java Toroni do, but for the writer mutex, which they hold while they sleep.
 
     Attributes:
         seconds: how long.

@@ -20,6 +20,15 @@ template <class Number>
     return *static_cast<const volatile Number*>(&shared);
 }
 
+struct Paths {
+    std::string ring;
+    std::string reader_info;
+};
+
+// Throw `invalid_argument` for a name, sizes that cannot be.
+[[nodiscard]] Paths paths_of(const std::string& directory, const std::string& name);
+void check_sizes(const Options& options);
+
 // New segments, complete but without a name.
 [[nodiscard]] os::Segment make_ring(const Options& options, std::uint64_t bus_id);
 [[nodiscard]] os::Segment make_reader_info(const Options& options);

@@ -16,6 +16,9 @@ public:
         return base::distance(end, room_end_) >= 0;
     }
 
+    // The end of that room, as of the last look.
+    [[nodiscard]] base::Position room_end() const noexcept { return room_end_; }
+
     // Whether a foreign reader may be there, who takes a position for lost that is exactly one capacity behind.
     [[nodiscard]] bool expects_foreign(const Memory& memory) const noexcept {
         return memory.expects_foreign() || saw_foreign_;

@@ -15,26 +15,15 @@
 
 #include <cstddef>
 #include <memory>
-#include <span>
 
 #include "toroni/os/robust_mutex.hpp"
+#include "toroni/ring/batch.hpp"
 #include "toroni/ring/memory.hpp"
 #include "toroni/ring/slowest_reader.hpp"
 
 namespace toroni::ring {
 
 class Landmarks;
-
-struct Part {
-    const void* data;
-    std::size_t size;
-};
-
-// A message's body: parts that are written behind each other.
-struct Outgoing {
-    std::span<const Part> parts;
-    std::uint64_t length;
-};
 
 enum class RoomRule {
     respect,    // never overtake a live reader
@@ -49,9 +38,10 @@ enum class PublishStatus {
 
 struct Published {
     PublishStatus status = PublishStatus::complete;
-    std::size_t count = 0;    // messages written
-    base::Position last = 0;  // position of the last one's frame
-    bool anything = false;    // free_pos has moved (perhaps by padding only): notify
+    std::size_t count = 0;        // messages written
+    base::Position last = 0;      // position of the last one's frame
+    bool anything = false;        // free_pos has moved (perhaps by padding only): notify
+    base::Position room_end = 0;  // where `no_room`: as far as the slowest reader lets the stream go
 };
 
 class Writer {
@@ -72,7 +62,7 @@ public:
     // Under the lock: writes as many of `messages` as one publication takes. Each body has 1 to max_body()
     // bytes. A frame that needs more than a capacity together with the padding before it takes two calls:
     // the first publishes the padding, so that readers can pass it.
-    [[nodiscard]] Published publish(std::span<const Outgoing> messages, RoomRule rule) noexcept;
+    [[nodiscard]] Published publish(const Batch& messages, RoomRule rule) noexcept;
 
     // After unlocking: whether a reader sleeps, or may sleep without saying so. Then, and only then, notify.
     [[nodiscard]] bool somebody_waits() const noexcept;
@@ -103,10 +93,10 @@ public:
 
 private:
     struct Plan;
-    [[nodiscard]] Plan plan(std::span<const Outgoing> messages, RoomRule rule, base::Position free_pos) noexcept;
+    [[nodiscard]] Plan plan(const Batch& messages, RoomRule rule, base::Position free_pos) noexcept;
     [[nodiscard]] bool spans_too_much(base::Position free_pos, base::Position end) noexcept;
     void claim(base::Position end) noexcept;
-    base::Position write_frame(const Outgoing& message, base::Position at) noexcept;
+    base::Position write_frame(std::span<const Part> parts, std::uint64_t length, base::Position at) noexcept;
     void write_skip(base::Position at, std::uint64_t skip) noexcept;
     void heal(base::Position free_pos) noexcept;
 

@@ -22,8 +22,12 @@ struct Header {
     std::uint64_t size = 0;  // bytes before the payload
 };
 
-// What stands before the topic's bytes and its NUL.
-[[nodiscard]] std::array<std::byte, base::topic_name_offset> encode_prefix(Generation generation, bool descendants);
+// Bytes before the payload: prefix, topic, NUL.
+[[nodiscard]] constexpr std::size_t header_size(std::string_view topic) noexcept {
+    return base::topic_name_offset + topic.size() + 1;
+}
+// Writes that many to `to`. The topic holds no NUL.
+void encode_header(std::byte* to, Generation generation, bool descendants, std::string_view topic) noexcept;
 
 // Reads the header of a body that may be changing at that moment: what it says is to be believed only if a test
 // afterwards shows that it was not.
