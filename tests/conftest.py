@@ -23,10 +23,11 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long `make soak` and `make model` go on."""
+    """How long `make soak`, `make model` and others go on."""
     parser.addoption("--soak-seconds", type=float, default=60.0)
     parser.addoption("--model-seconds", type=float, default=0.0)
     parser.addoption("--idle-seconds", type=float, default=3.0)
+    parser.addoption("--kill-seconds", type=float, default=5.0)
 
 
 _numbers = itertools.count()

@@ -7,11 +7,11 @@
 
 namespace toroni::topic {
 
-void encode_header(std::byte* to, Generation generation, bool descendants, std::string_view topic) noexcept {
-    std::memcpy(to + base::topic_generation_offset, &generation, sizeof generation);
-    to[base::topic_descendants_offset] = static_cast<std::byte>(descendants);
-    std::memcpy(to + base::topic_name_offset, topic.data(), topic.size());
-    to[base::topic_name_offset + topic.size()] = std::byte{0};
+void encode_header(std::byte* bytes, Generation generation, bool descendants, std::string_view topic) noexcept {
+    std::memcpy(bytes + base::topic_generation_offset, &generation, sizeof generation);
+    bytes[base::topic_descendants_offset] = static_cast<std::byte>(descendants);
+    std::memcpy(bytes + base::topic_name_offset, topic.data(), topic.size());
+    bytes[base::topic_name_offset + topic.size()] = std::byte{0};
 }
 
 std::optional<Header> Decoder::decode(const std::byte* body, std::uint64_t length) {

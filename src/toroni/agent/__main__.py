@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from toroni import ToroniError
+from toroni import BusNotReady, ToroniError
 from toroni.agent import objects, report
 from toroni.agent.objects import Counter, Counters
 from toroni.agent.options import Options, describe, from_environment
@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = from_environment()
         return _COMMANDS[name][0](options, objects.open_or_make(options), rest)
     except ToroniError as error:
-        print(f"toroni-agent {name}: {error}", file=sys.stderr)
+        hint = "; run `init` first" if isinstance(error, BusNotReady) else ""
+        print(f"toroni-agent {name}: {error}{hint}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return 130

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-import toroni
 from toroni import _core
+from toroni import unlink as unlink_bus
 from toroni._core import _Counter as Counter
 from toroni._core import _Counters as Counters
 from toroni._opening import patiently
@@ -43,6 +43,6 @@ def initialize(options: Options) -> None:
 
 def unlink() -> None:
     """Removes all three."""
-    toroni.unlink(BUS)
+    unlink_bus(BUS)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(_COUNTERS)

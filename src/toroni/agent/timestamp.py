@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import time
 
-from toroni import MalformedMessage
+from toroni import InvalidArgument
 
 _NANOSECONDS = struct.Struct("<Q")  # of CLOCK_MONOTONIC, which is the same in all processes
 
@@ -19,8 +19,8 @@ def decode_time(payload: bytes) -> int:
     """When a message was created, in nanoseconds of `time.monotonic_ns`.
 
     Raises:
-        MalformedMessage: another flavor's message.
+        InvalidArgument: another flavor's message.
     """
     if len(payload) != _NANOSECONDS.size:
-        raise MalformedMessage(f"a LATENCY message has {_NANOSECONDS.size} bytes; got one of {len(payload)}")
+        raise InvalidArgument(f"a LATENCY message has {_NANOSECONDS.size} bytes; got one of {len(payload)}")
     return int(_NANOSECONDS.unpack(payload)[0])

@@ -26,8 +26,8 @@ struct Header {
 [[nodiscard]] constexpr std::size_t header_size(std::string_view topic) noexcept {
     return base::topic_name_offset + topic.size() + 1;
 }
-// Writes that many to `to`. The topic holds no NUL.
-void encode_header(std::byte* to, Generation generation, bool descendants, std::string_view topic) noexcept;
+// Writes that many. The topic holds no NUL.
+void encode_header(std::byte* bytes, Generation generation, bool descendants, std::string_view topic) noexcept;
 
 // Reads the header of a body that may be changing at that moment: what it says is to be believed only if a test
 // afterwards shows that it was not.
