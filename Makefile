@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format soak model idle benchmark clean machine
+.PHONY: help demo test test-python test-cpp lint format soak model interoperability idle benchmark clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -48,6 +48,10 @@ soak: $(VENV)/installed  ## readers and writers of all kinds, killed and overtak
 
 model: $(VENV)/installed  ## random use compared with a plain model for SECONDS (default 60)
 	python -m pytest tests/test_model.py --model-seconds $(or $(SECONDS),60)
+
+interoperability: $(VENV)/installed  ## kills among our processes and foreign ones for SECONDS (default 60); agents through a small ring
+	python -m pytest tests/test_interoperability.py -k kills -rP --kill-seconds $(or $(SECONDS),60)
+	AGENTS_MESSAGES=40000 AGENTS_SLEEP_MS=10 tests/agents.sh 5 5
 
 idle: $(VENV)/installed  ## what an idle reader costs in SECONDS (default 30)
 	python -m pytest tests/test_cost.py -k idle -rP --idle-seconds $(or $(SECONDS),30)

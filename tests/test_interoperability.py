@@ -229,6 +229,18 @@ def test_our_reader_holds_foreign_writers_back_until_it_reads(bus: str) -> None:
         assert asked == 3
 
 
+def test_our_reader_is_never_so_far_behind_that_foreign_writers_ignore_it(bus: str) -> None:
+    """They take a reader that is exactly one capacity behind for overtaken already."""
+    asked: list[bool] = []
+    with rmp.Stream(bus) as stream, stream.reader() as reader:
+        while stream.write(bytes(1019), backpressure=Drop()) is not None:  # frames of 1 KiB
+            pass
+        writer = ForeignWriter(foreign(bus), Multicast(), lambda: bool(asked.append(True)) or len(asked) == 2)
+        writer.write(bytes(1019))
+        assert len(asked) == 2
+        assert len(reader.read_many()) == 64  # exactly: for us nothing is lost yet
+
+
 def test_our_writers_never_do_what_foreign_readers_take_for_loss(bus: str) -> None:
     """All sizes up to the largest, from many places: no five bytes at the end, no span of a whole capacity."""
     reader, chooser = ForeignReader(foreign(bus)), random.Random(5)

@@ -102,7 +102,8 @@ base::ExtensionIdentity* find_extension(const Segment& segment, std::uint64_t of
 base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& path) {
     if (segment.size() < sizeof(base::RingHeader)) refuse(path, "shorter than its header");
     const auto& header = *reinterpret_cast<const base::RingHeader*>(segment.data());
-    if (header.initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised: another process is making it, or died doing so");
+    if (header.initialized == 0)
+        throw Error(ErrorCode::not_ready, path + " is not initialised: another process is making it, or died doing so");
     const std::uint64_t capacity = load_once(header.capacity);
     if (!is_valid_capacity(capacity)) {
         refuse(path, "its capacity, " + std::to_string(capacity) + ", is not a power of two from 64 to 2^32");
@@ -127,7 +128,8 @@ base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& p
 base::ExtensionIdentity* check_reader_info(const Segment& segment, const std::string& path) {
     if (segment.size() < sizeof(base::ReaderInfoHeader)) refuse(path, "shorter than its header");
     const auto& header = *reinterpret_cast<const base::ReaderInfoHeader*>(segment.data());
-    if (header.slots_initialized == 0) throw Error(ErrorCode::not_ready, path + " is not initialised: another process is making it, or died doing so");
+    if (header.slots_initialized == 0)
+        throw Error(ErrorCode::not_ready, path + " is not initialised: another process is making it, or died doing so");
     const std::uint16_t readers = load_once(header.max_readers);
     if (readers == 0) refuse(path, "it has no reader slots");
     if (readers > base::max_readers_limit) {

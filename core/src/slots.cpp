@@ -154,6 +154,8 @@ Position Slot::activate(Position position, bool starts_now) {
         shared_.position.store(position, std::memory_order_release);
         // release: pairs with counts_for_backpressure.
         shared_.is_active.store(1, std::memory_order_release);
+        // Foreign writers look no further; those of ours look at all slots, if there was an activation.
+        widen_active_range(index_, index_ + 1);
         if (auto* extension = memory_->info_extension()) {
             extension->activation_seq.fetch_add(1, std::memory_order_seq_cst);
         }
@@ -165,7 +167,6 @@ Position Slot::activate(Position position, bool starts_now) {
         position = free_pos;
     }
     shared_.position.store(position, std::memory_order_release);
-    widen_active_range(index_, index_ + 1);
     return position;
 }
 

@@ -53,8 +53,9 @@ namespace toroni::ring {
     const base::Position position = memory.slot(index).position.load(std::memory_order_acquire);
     const std::uint64_t capacity = memory.capacity();
     if (base::distance(position, free_pos) < 0 || base::is_lost(position, horizon, capacity)) return std::nullopt;
-    // A foreign reader takes a position for lost when free_pos reaches exactly one capacity beyond it.
-    return position + capacity - (is_ours(memory, index) ? 0 : 1);
+    // A foreign process takes a position for lost when free_pos reaches exactly one capacity beyond it: a reader its
+    // own, a writer that of any reader, which it then overtakes.
+    return position + capacity - (is_ours(memory, index) && !memory.expects_foreign() ? 0 : 1);
 }
 
 struct ReaderStatus {
