@@ -76,8 +76,7 @@ begin "${robust[@]}" TEST_FLAVOR=ROBUST_WRITER RINGBUF_SIZE_KB=1 MESSAGE_SIZE_BY
 $reader read & blocked=$!
 $default waitreaders
 $writer write
-kill -KILL $blocked
-wait $blocked 2>/dev/null || true
+{ kill -KILL $blocked; wait $blocked; } 2>/dev/null || true  # without the shell's word on it
 $default cmprcved 0
 $default resetiter
 set_options "${robust[@]}" TEST_FLAVOR=LATENCY RINGBUF_SIZE_KB=1

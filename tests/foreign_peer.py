@@ -35,6 +35,10 @@ def paths(name: str) -> tuple[Path, Path]:
     return Path(f"/dev/shm/toroni-{name}-rb"), Path(f"/dev/shm/toroni-{name}-ri")
 
 
+# glibc links the robust mutexes that a thread holds to each other: their memory stays mapped as long as they are held.
+_held: set[Mutex] = set()
+
+
 class Mutex:
     """A robust, process-shared mutex somewhere in a mapping."""
 
@@ -55,13 +59,15 @@ class Mutex:
         return self._taken(_libc.pthread_mutex_trylock(self._bytes))
 
     def unlock(self) -> None:
+        _held.discard(self)
         assert _libc.pthread_mutex_unlock(self._bytes) == 0
 
     def _taken(self, error: int) -> bool:
         if error == errno.EOWNERDEAD:
-            assert _libc.pthread_mutex_consistent(self._bytes) == 0
-            return True
+            error = _libc.pthread_mutex_consistent(self._bytes)
         assert error in (0, errno.EBUSY), os.strerror(error)
+        if error == 0:
+            _held.add(self)
         return error == 0
 
 

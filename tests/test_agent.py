@@ -218,7 +218,9 @@ def test_a_reader_dies_with_its_slot() -> None:
     theirs = ForeignBus("burst", 4 << 20, 1)
     assert theirs.info[32:36] == b"\0\0\0\x40"
     assert theirs.slots[0].is_active.value == 1
-    assert ForeignReader(theirs).slot == 0
+    next_reader = ForeignReader(theirs)
+    assert next_reader.slot == 0
+    next_reader.close()
 
 
 def test_nothing_to_send() -> None:

@@ -205,6 +205,19 @@ def test_a_foreign_reader_holds_our_writers_back_until_it_reads(bus: str) -> Non
     reader.close()
 
 
+def test_our_writer_wakes_foreign_readers_that_nobody_told_of_what_is_in_the_way(bus: str) -> None:
+    """A writer that was killed before its notification leaves them asleep, and the ring full."""
+    count = CAPACITY // 1024 - 1
+    with peers() as start, rmp.Stream(bus) as stream:
+        reading = start(foreign_reader, bus, count + 1)
+        reading.receive()
+        writer = ForeignWriter(foreign(bus), Multicast())
+        for number in range(count):
+            writer.write(make_message(number, 1019))
+        assert stream.write(make_message(count, 1019), backpressure=Wait(20)) is not None
+        assert reading.receive()[0] == count + 1
+
+
 def test_our_reader_holds_foreign_writers_back_until_it_reads(bus: str) -> None:
     asked = 0
 
@@ -326,12 +339,12 @@ def make_foreign_slowly(pipe: Connection, bus: str, step: int) -> None:
     pipe.recv()
     for do in steps[step:]:
         do()
-    theirs = foreign(bus)
+    theirs, multicast = foreign(bus), Multicast()
     theirs.initialize()
     pipe.send("made")
     reader = ForeignReader(theirs)
     pipe.send("ready")
-    Multicast().wait()
+    multicast.wait()
     pipe.send([body for _, body in reader.run()])
 
 
@@ -601,5 +614,6 @@ def test_expired_is_what_the_stand_in_says() -> None:
         writer.write(b"y" * 20)  # behind a padding frame of length 0
         with pytest.raises(Expired, match="length 0"):
             list(reader.run())
+        reader.close()
     finally:
         rmp.unlink(name)

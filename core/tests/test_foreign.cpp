@@ -64,6 +64,22 @@ TEST(a_foreign_reader_is_never_filled_up_to_its_position) {
     CHECK(ring.write(58, fail).has_value());
 }
 
+TEST(a_foreign_reader_that_comes_after_the_writer_has_looked_is_not_overtaken) {
+    TemporaryBus bus(4096, 2);
+    bus.options.notifier = base::NotifierAddress{.kind = base::NotifierKind::multicast, .group = 0x010101e0, .port = 1};
+    const auto memory = bus.open();
+    ring::Writer writer(memory);
+    const Bytes body = make_message(1, 27);                 // frames of 32 bytes
+    CHECK(write(*memory, writer, body, fail).has_value());  // it looks, and sees nobody
+    const auto looked = memory->info_extension()->activation_seq.load();
+    const ring::Reader reader(memory, {}, "");
+    memory->entry(0)->keeper_tid.store(0);                   // a slot in use without an entry is a foreign reader's
+    memory->info_extension()->activation_seq.store(looked);  // which they do not raise
+    int count = 0;
+    while (write(*memory, writer, body, fail)) ++count;
+    CHECK_EQUAL(count, 4096 / 32 - 1);
+}
+
 TEST(a_restart_by_foreign_writers_alone_is_told_once) {
     Ring ring;
     const auto reader = ring.reader();
