@@ -42,6 +42,8 @@ inline constexpr Nanoseconds signal_slice{50'000'000};
 inline constexpr Nanoseconds look_again{1'000'000'000};
 // Who holds a lock for longer without a sign of progress is stopped, or copies gigabytes.
 inline constexpr Nanoseconds longest_copy{1'000'000'000};
+// A C++ or Java writer holds the writer mutex while it sleeps because of a slow reader.
+inline constexpr Nanoseconds longest_foreign_sleep{5'000'000'000};
 
 // Until there is something to read (true), or the deadline has passed (false).
 template <class Waiter>
@@ -89,7 +91,13 @@ class BlockingWrite {
 public:
     BlockingWrite(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const WriteRequest& request,
                   Waiter& waiter, WriteResult& result)
-        : writer_(writer), notifier_(notifier), request_(request), waiter_(waiter), result_(result), room_(memory) {
+        : memory_(memory),
+          writer_(writer),
+          notifier_(notifier),
+          request_(request),
+          waiter_(waiter),
+          result_(result),
+          room_(memory) {
         if (request.overwrite && !request.may_wait) rule_ = ring::RoomRule::overwrite;
     }
 
@@ -160,13 +168,14 @@ private:
         }
     }
 
-    // A holder is stalled if for the whole timeout, and no less than a second, it neither ends nor publishes.
+    // A holder is stalled if for the whole timeout, and no less than `least`, it neither ends nor publishes.
     std::optional<WriteStatus> lock() {
         os::LockResult result = writer_.try_lock();
         if (result == os::LockResult::busy) {
             waiter_.before_wait();
-            const bool may_stall = request_.may_wait && request_.timeout;
-            const auto patience = may_stall ? std::max(*request_.timeout, longest_copy) : longest_copy;
+            const bool may_stall = request_.may_wait && request_.timeout && !request_.sleep;
+            const auto least = memory_.expects_foreign() ? longest_foreign_sleep : longest_copy;
+            const auto patience = may_stall ? std::max(*request_.timeout, least) : least;
             auto progress = writer_.progress();
             Deadline stall(patience);
             while ((result = writer_.try_lock_for(signal_slice)) == os::LockResult::busy) {
@@ -245,6 +254,7 @@ private:
         return true;
     }
 
+    const ring::Memory& memory_;
     ring::Writer& writer_;
     Notifier& notifier_;
     const WriteRequest& request_;

@@ -95,7 +95,7 @@ Returns:
 Raises:
     MessageTooLarge: topic and payload do not fit the ring. InvalidArgument: the topic holds a NUL.
     NoRoom: slow readers, and the policy is Fail.
-    WriterStalled: the policy is Wait, and a stopped process held the writer mutex all the time.
+    WriterStalled: the policy is Wait, and a process that does not go on held the writer mutex all the time.
     Closed: after close(). TypeError, BufferError: not a contiguous buffer.)")
         .def("post_many", &post_many, nb::arg("messages"), nb::kw_only(), nb::arg("descendants") = false,
              nb::arg("backpressure") = nb::none(),

@@ -52,7 +52,7 @@ Returns:
 Raises:
     InvalidArgument: the message is empty. MessageTooLarge: it does not fit the ring.
     NoRoom: slow readers, and the policy is Fail.
-    WriterStalled: the policy is Wait, and a stopped process held the writer mutex all the time.
+    WriterStalled: the policy is Wait, and a process that does not go on held the writer mutex all the time.
     Closed: after close(). TypeError, BufferError: not a contiguous buffer.)")
         .def("write_many", &write_many, nb::arg("messages"), nb::kw_only(), nb::arg("backpressure") = nb::none(),
              nb::sig("def write_many(self, messages: Iterable[AnyBuffer], *, "

@@ -27,12 +27,14 @@ constexpr std::uint64_t copy_without_gil = 16 * 1024;
     raise(call(error_class("NoRoom"), nb::make_tuple(to_str(text), slow, written)));
 }
 
-[[noreturn]] void raise_stalled(const ring::Writer& writer) {
+[[noreturn]] void raise_stalled(const ring::Memory& memory, const ring::Writer& writer) {
     const auto pid = writer.lock_holder();
     const std::string who = pid != 0 ? "process " + std::to_string(pid) : "another process";
+    const std::string or_sleeps = memory.expects_foreign() ? ", or a C++ or Java process that waits for a reader" : "";
     raise("WriterStalled", who +
                                " has held the writer mutex all the time: it is stopped (SIGSTOP, a debugger) or "
-                               "starved; continue it (kill -CONT) or end it");
+                               "starved" +
+                               or_sleeps + "; continue it (kill -CONT) or end it");
 }
 
 ring::Role to_role(const std::string& role) {
@@ -124,7 +126,7 @@ void StreamBase::write(Session& session, Outbox& messages, const Policy& policy,
     if (messages.total() > copy_without_gil) waiter.before_wait();
     blocking::write(*session.memory, session.writer, *session.notifier, request, waiter, result);
     waiter.finish();
-    if (result.status == blocking::WriteStatus::lock_timeout) raise_stalled(session.writer);
+    if (result.status == blocking::WriteStatus::lock_timeout) raise_stalled(*session.memory, session.writer);
     if (result.status == blocking::WriteStatus::unusable) {
         raise("BusDamaged", "the writer mutex of '" + name_ + "' is damaged; remove the bus and make it anew");
     }

@@ -283,7 +283,7 @@ def test_an_empty_option_is_not_set() -> None:
 
 def test_bad_arguments_and_messages() -> None:
     succeed("init", RINGBUF_SIZE_KB=1)
-    for arguments in ([], ["x"], ["1", "2"]):
+    for arguments in ([], ["x"], ["\u00b2"], ["1", "2"]):
         done = agent("cmprcved", *arguments)
         assert (done.returncode, done.stderr) == (1, "cmprcved takes the number of messages\n")
     done = agent("write", MESSAGE_SIZE_BYTES=2000)
@@ -306,6 +306,28 @@ def test_more_readers_than_slots() -> None:
     assert f"all 1 reader slots are taken, by pid {first.pid}" in second.stderr
     first.kill()
     first.communicate()
+
+
+@pytest.mark.parametrize("damaged", OBJECTS, ids=lambda path: path.name)
+def test_what_a_dead_maker_left_can_be_removed(damaged: Path) -> None:
+    succeed("init")
+    os.truncate(damaged, 0)
+    succeed("unlink", READERS="whatever")
+    succeed("init")
+
+
+def test_nobody_reads_what_it_prints() -> None:
+    succeed("init")
+    for command in ("stat", "--help", "nonsense"):
+        ours, theirs = os.pipe()
+        os.close(ours)
+        done = subprocess.run([*AGENT, command], env=environment(), stdout=theirs, stderr=subprocess.PIPE, check=False)
+        os.close(theirs)
+        assert (done.returncode, done.stderr) == (1, b""), command
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*AGENT, "stat"], env=environment(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"No space left" in done.stderr
 
 
 def test_before_init() -> None:

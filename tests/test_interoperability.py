@@ -16,7 +16,7 @@ import toroni
 from foreign_peer import Expired, ForeignBus, ForeignReader, ForeignWriter, Multicast, paths
 from messages import is_whole, make_message, mixed_size, seed_of
 from processes import Peer, peers
-from toroni import Bus, Drop, Fail, NoRoom, StreamRestarted, Wait, rmp, tp
+from toroni import Answer, Bus, Drop, Fail, NoRoom, SlowReaders, StreamRestarted, Wait, rmp, tp
 
 CAPACITY = 64 * 1024
 SLOTS = 8
@@ -257,6 +257,43 @@ def test_our_reader_is_never_so_far_behind_that_foreign_writers_ignore_it(bus: s
         ForeignWriter(foreign(bus), Multicast(), give_up).write(bytes(1019))
         assert asked == 2
         assert len(reader.read_many()) == 64  # exactly: for us nothing is lost yet
+
+
+def test_a_stuck_reader_costs_one_timeout_whatever_the_sizes(bus: str) -> None:
+    """Of frames that fill the ring exactly the 64th ends one capacity behind it: overtaken, for all that count."""
+    timeouts = 0
+
+    def overwrite(slow: SlowReaders) -> Answer:
+        nonlocal timeouts
+        timeouts += 1
+        return "overwrite"
+
+    with rmp.Stream(bus, backpressure=overwrite) as stream, stream.reader() as reader:
+        assert stream.write_many([bytes(1019)] * 200) == 200
+        assert timeouts == 1
+        with pytest.raises(toroni.MessagesLost):
+            reader.read()
+
+
+def hold_mutex(pipe: Connection, bus: str) -> None:
+    theirs = foreign(bus)
+    theirs.writer_mutex.lock()
+    pipe.send("held")
+    time.sleep(pipe.recv())
+    theirs.writer_mutex.unlock()
+
+
+def test_our_writers_wait_for_a_foreign_one_that_sleeps_with_the_mutex(bus: str) -> None:
+    with peers() as start, rmp.Stream(bus) as stream:
+        theirs = start(hold_mutex, bus)
+        theirs.receive()
+        theirs.send(2.0)
+        assert stream.write(b"waits longer than Wait() for room", backpressure=Wait(0.1)) is not None
+        theirs.join()
+        stopped = start(hold_mutex, bus)
+        stopped.receive()
+        with pytest.raises(toroni.WriterStalled, match=f"process {stopped.pid} .*C\\+\\+ or Java"):
+            stream.write(b"in vain", backpressure=Wait(0.1))
 
 
 def test_our_writers_never_do_what_foreign_readers_take_for_loss(bus: str) -> None:

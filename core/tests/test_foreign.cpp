@@ -80,6 +80,19 @@ TEST(a_foreign_reader_that_comes_after_the_writer_has_looked_is_not_overtaken) {
     CHECK_EQUAL(count, 4096 / 32 - 1);
 }
 
+TEST(a_reader_that_a_foreign_one_left_out_of_the_active_range_comes_back) {
+    Ring ring;
+    const auto first = ring.reader(), second = ring.reader();
+    ring.memory->info().active_range.store(0 << 16 | 1);  // from a look before the second came
+    ring.write(100);
+    std::vector<Received> received;
+    CHECK(read(*second, received) == ReadStatus::messages);
+    CHECK_EQUAL(ring.memory->info().active_range.load(), 2u);
+    ring.memory->info().active_range.store(1 << 16 | 2);
+    first->set_waiting();  // also before it sleeps
+    CHECK_EQUAL(ring.memory->info().active_range.load(), 2u);
+}
+
 TEST(a_restart_by_foreign_writers_alone_is_told_once) {
     Ring ring;
     const auto reader = ring.reader();

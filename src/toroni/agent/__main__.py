@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ _FAILED = 1
 
 
 def _said(text: str) -> int:
-    print(text)
+    print(text, flush=True)
     return 0
 
 
@@ -44,15 +45,10 @@ def _expired(options: Options, counters: Counters, _: Sequence[str]) -> int:
 
 
 def _compare_received(options: Options, counters: Counters, arguments: Sequence[str]) -> int:
-    if len(arguments) != 1 or not arguments[0].isdigit():
+    if len(arguments) != 1 or not (arguments[0].isascii() and arguments[0].isdigit()):
         print("cmprcved takes the number of messages", file=sys.stderr)
         return _FAILED
     return 0 if counters.get(Counter.MSG_COUNT) == int(arguments[0]) else _FAILED
-
-
-def _unlink(options: Options, counters: Counters, _: Sequence[str]) -> int:
-    objects.unlink()
-    return 0
 
 
 _COMMANDS: dict[str, tuple[_Command, str]] = {
@@ -66,12 +62,12 @@ _COMMANDS: dict[str, tuple[_Command, str]] = {
     "stat": (lambda o, c, _: _said(report.stat(c)), "prints the counters"),
     "result": (lambda o, c, _: _said(report.result(o, c)), "prints thousand messages a second, or ms for LATENCY"),
     "layout": (lambda o, c, _: _said(report.layout()), "prints where each field is"),
-    "unlink": (_unlink, "removes the three objects"),
 }
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:<12} {what}" for name, (_, what) in _COMMANDS.items())
+    lines = {name: what for name, (_, what) in _COMMANDS.items()} | {"unlink": "removes the three objects"}
+    commands = "\n".join(f"  {name:<12} {what}" for name, what in lines.items())
     return f"""usage: toroni-agent COMMAND
 
 The test agent of the C++ and Java Toroni, in Python.
@@ -89,17 +85,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: the command's; 1 if it failed or is unknown; 130 after Ctrl-C.
     """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    if name in ("-h", "--help"):
-        return _said(_help())
-    if name not in _COMMANDS:
-        print("unknown cmd")
-        return _FAILED
     try:
+        if name in ("-h", "--help"):
+            return _said(_help())
+        if name == "unlink":  # needs no options, and nothing that is whole
+            objects.unlink()
+            return 0
+        if name not in _COMMANDS:
+            _said("unknown cmd")
+            return _FAILED
         options = from_environment()
         return _COMMANDS[name][0](options, objects.open_or_make(options), rest)
     except ToroniError as error:
-        hint = "; run `init` first" if isinstance(error, BusNotReady) else ""
+        before = "unlink" if name == "init" else "init"
+        hint = f"; run `{before}` first" if isinstance(error, BusNotReady) else ""
         print(f"toroni-agent {name}: {error}{hint}", file=sys.stderr)
+        return _FAILED
+    except OSError as error:  # of printing
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the flush at exit
+        if not isinstance(error, BrokenPipeError):
+            print(f"toroni-agent {name}: {error}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return 130

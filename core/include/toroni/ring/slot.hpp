@@ -33,7 +33,11 @@ public:
 
     // release: pairs with the writers' scan, room_end_of.
     void publish(base::Position position) noexcept {
-        if (!is_inherited()) shared_.position.store(position, std::memory_order_release);
+        if (is_inherited()) return;
+        shared_.position.store(position, std::memory_order_release);
+        // A foreign reader that ends may store a range that it found before we came, and never looks again.
+        const std::uint32_t range = memory_->info().active_range.load(std::memory_order_relaxed);
+        if (range >> 16 > index_ || (range & 0xffff) <= index_) widen_active_range(index_, index_ + 1);
     }
 
     // Whether the lock word still names our keeper: not so after a foreign re-initialisation.

@@ -2,7 +2,6 @@
 // Reads shared bytes only; what an owner does to its own slot is in slot.hpp.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,11 +32,9 @@ namespace toroni::ring {
     return memory.slot(index).is_active.load(std::memory_order_acquire) != 0 && is_alive(memory, index);
 }
 
-// Whether a foreign reader is active; they keep active_range right.
+// Whether a foreign reader is active. All slots: active_range may be wrong for a moment.
 [[nodiscard]] inline bool has_foreign_reader(const Memory& memory) noexcept {
-    const std::uint32_t range = memory.info().active_range.load(std::memory_order_acquire);
-    const std::uint32_t end = std::min(range & 0xffff, memory.max_readers());
-    for (std::uint32_t i = range >> 16; i < end; ++i) {
+    for (std::uint32_t i = 0; i < memory.max_readers(); ++i) {
         if (counts_for_backpressure(memory, i) && !is_ours(memory, i)) return true;
     }
     return false;
@@ -52,10 +49,12 @@ namespace toroni::ring {
     if (!counts_for_backpressure(memory, index)) return std::nullopt;
     const base::Position position = memory.slot(index).position.load(std::memory_order_acquire);
     const std::uint64_t capacity = memory.capacity();
-    if (base::distance(position, free_pos) < 0 || base::is_lost(position, horizon, capacity)) return std::nullopt;
+    if (base::distance(position, free_pos) < 0) return std::nullopt;
     // A foreign process takes a position for lost when free_pos reaches exactly one capacity beyond it: a reader its
     // own, a writer that of any reader, which it then overtakes.
-    return position + capacity - (is_ours(memory, index) && !memory.expects_foreign() ? 0 : 1);
+    const base::Position end = position + capacity - (is_ours(memory, index) && !memory.expects_foreign() ? 0 : 1);
+    if (base::distance(horizon, end) < 0) return std::nullopt;
+    return end;
 }
 
 struct ReaderStatus {
