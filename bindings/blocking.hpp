@@ -48,12 +48,24 @@ inline constexpr Nanoseconds longest_foreign_sleep{5'000'000'000};
 // Until there is something to read (true), or the deadline has passed (false).
 template <class Waiter>
 bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& deadline, Waiter& waiter) {
+    if (reader.has_news()) return true;
+    if (deadline.has_passed()) return false;
+    Spin& spin = listener.spin;
+    const auto has_news = [&] { return reader.seems_to_have_news(); };
+    if (spin.is_worth_it() && Spin::look(has_news)) return true;  // too short a time to give anything up
+    const auto began = Clock::now();
+    waiter.before_wait();
+    if (spin.is_worth_it() && spin.wait(has_news, deadline.remaining(Spin::longest))) {
+        waiter.after_wait(false);
+        return true;
+    }
     while (!reader.has_news()) {
         if (deadline.has_passed()) return false;
         waiter.before_wait();
         const auto result = listener.sleep(reader, deadline.remaining(look_again));
         waiter.after_wait(result != os::FutexResult::woken);
     }
+    spin.learn(Clock::now() - began);
     return true;
 }
 

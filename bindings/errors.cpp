@@ -69,14 +69,29 @@ nb::object make_loss(const ring::Loss& loss, const std::string& label) {
     return call(error_class(name), nb::make_tuple(loss.bytes, loss.messages, loss.from, loss.to, label));
 }
 
+void set_error(const std::exception_ptr& thrown) noexcept {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const base::Error& error) {
+        PyErr_SetObject(error_class(class_name_of(error.code())).ptr(), to_str(error.what()).ptr());
+    } catch (const nb::builtin_exception& error) {
+        const bool is_type = error.type() == nb::exception_type::type_error;
+        PyErr_SetString(is_type ? PyExc_TypeError : PyExc_ValueError, error.what());
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
+}
+
 void bind_errors(nb::module_& module) {
     module.def("_register_classes", &register_classes, nb::arg("classes"),
                "Takes classes that are made here but defined in Python, by name: errors and SlowReaders.");
     nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
         try {
             std::rethrow_exception(thrown);
-        } catch (const base::Error& error) {
-            PyErr_SetObject(error_class(class_name_of(error.code())).ptr(), to_str(error.what()).ptr());
+        } catch (const base::Error&) {
+            set_error(thrown);
         }
     });
 }

@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <exception>
 #include <string>
 
 #include "toroni/base/error.hpp"
@@ -22,6 +23,9 @@ void bind_errors(nb::module_& module);
 [[noreturn]] void raise(const char* class_name, const std::string& message);
 // Raises an exception object.
 [[noreturn]] void raise(nb::handle exception);
+
+// Sets a C++ exception as Python's, as nanobind would.
+void set_error(const std::exception_ptr& thrown) noexcept;
 
 // A new MessagesLost, StreamRestarted, StreamDamaged or MalformedMessage.
 [[nodiscard]] nb::object make_loss(const ring::Loss& loss, const std::string& label);

@@ -2,6 +2,7 @@
 
 #include <structmember.h>
 
+#include <array>
 #include <cstddef>
 
 namespace toroni::bindings {
@@ -15,6 +16,15 @@ struct MessageObject {
 };
 
 PyTypeObject* type = nullptr;  // kept as long as the process lives
+
+// Messages that are no more, to be used again: a batch needs as many as the one before it. Guarded by the GIL.
+#ifdef Py_GIL_DISABLED
+constexpr std::size_t most_spare = 0;
+#else
+constexpr std::size_t most_spare = 2048;
+#endif
+std::array<MessageObject*, most_spare + 1> spare;
+std::size_t spare_count = 0;
 
 MessageObject* self_of(nb::handle message) noexcept { return reinterpret_cast<MessageObject*>(message.ptr()); }
 
@@ -36,6 +46,10 @@ PyObject* new_message(PyTypeObject* subtype, PyObject* args, PyObject* keywords)
 void deallocate(PyObject* self) {
     Py_XDECREF(self_of(self)->topic);
     Py_XDECREF(self_of(self)->data);
+    if (spare_count < most_spare && Py_TYPE(self) == type) {  // and keeps its reference to the type
+        spare[spare_count++] = self_of(self);
+        return;
+    }
     PyTypeObject* own = Py_TYPE(self);
     own->tp_free(self);
     Py_DECREF(own);
@@ -83,8 +97,13 @@ PyMethodDef methods[] = {{"__reduce__", &reduce, METH_NOARGS, nullptr}, {nullptr
 }  // namespace
 
 nb::object make_message(nb::handle topic, nb::object&& data, std::uint64_t position) {
-    auto* made = PyObject_New(MessageObject, type);
-    if (made == nullptr) throw nb::python_error();
+    MessageObject* made = nullptr;
+    if (spare_count != 0) {
+        made = spare[--spare_count];
+        _Py_NewReference(&made->ob_base);
+    } else if ((made = PyObject_New(MessageObject, type)) == nullptr) {
+        throw nb::python_error();
+    }
     made->topic = topic.inc_ref().ptr();
     made->data = data.release().ptr();
     made->position = position;

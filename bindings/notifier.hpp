@@ -8,6 +8,7 @@
 
 #include <memory>
 
+#include "spin.hpp"
 #include "toroni/os/futex.hpp"
 #include "toroni/os/multicast.hpp"
 #include "toroni/ring/reader.hpp"
@@ -37,6 +38,8 @@ public:
     virtual os::FutexResult sleep(ring::Reader& reader, os::Nanoseconds timeout) = 0;
     // Ends a sleep in another thread, if it has begun.
     virtual void interrupt(ring::Reader& reader) = 0;
+
+    Spin spin;
 
     // ---- for event loops. Whenever the reader is not in use, its descriptor is either readable, or armed: then it
     // becomes readable when there is something to read. A read begins with disarm(); if it finds nothing it ends with

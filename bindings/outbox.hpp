@@ -4,8 +4,10 @@
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory_resource>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,8 +19,44 @@
 
 namespace toroni::bindings {
 
-// Their buffers stay as they are until it ends. A small call allocates nothing; a large one as little as it can, since
-// the first touch of a page costs more than the writing of its messages.
+// Keeps the last large block that a batch needed for the next batch of the same thread: the first touch of fresh pages
+// costs more than the writing of their messages.
+class SpareBlock : public std::pmr::memory_resource {
+public:
+    static SpareBlock& of_this_thread() {
+        static thread_local SpareBlock block;
+        return block;
+    }
+    ~SpareBlock() override { std::free(spare_); }
+    SpareBlock(const SpareBlock&) = delete;
+    SpareBlock& operator=(const SpareBlock&) = delete;
+
+private:
+    static constexpr std::size_t most = 1u << 20;
+
+    SpareBlock() = default;
+    void* do_allocate(std::size_t size, std::size_t) override {
+        if (size <= spare_size_) {
+            spare_size_ = 0;
+            return std::exchange(spare_, nullptr);
+        }
+        void* block = std::malloc(size);
+        if (block == nullptr) throw std::bad_alloc();
+        return block;
+    }
+    void do_deallocate(void* block, std::size_t size, std::size_t) override {
+        if (size > most || size <= spare_size_) return std::free(block);
+        std::free(std::exchange(spare_, block));
+        spare_size_ = size;
+    }
+    [[nodiscard]] bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+
+    void* spare_ = nullptr;
+    std::size_t spare_size_ = 0;
+};
+
+// Their buffers stay as they are until it ends. A small call allocates nothing, a large one as
+// little as it can.
 class Outbox {
 public:
     Outbox() = default;
@@ -28,6 +66,11 @@ public:
     }
     Outbox(const Outbox&) = delete;
     Outbox& operator=(const Outbox&) = delete;
+
+    void reserve(std::size_t parts) {
+        parts_.reserve(parts);
+        kept_.reserve(parts);
+    }
 
     // As many parts as an iterable of messages says that it has, which may be anything.
     void reserve_for(nb::handle iterable, std::size_t parts_a_message) {
@@ -111,7 +154,7 @@ private:
 
     static constexpr std::size_t at_hand = 512;
     alignas(std::max_align_t) std::byte first_memory_[at_hand];
-    std::pmr::monotonic_buffer_resource memory_{first_memory_, at_hand};
+    std::pmr::monotonic_buffer_resource memory_{first_memory_, at_hand, &SpareBlock::of_this_thread()};
     std::pmr::vector<ring::Part> parts_{&memory_};
     std::pmr::vector<std::size_t> ends_{&memory_};
     std::pmr::vector<PyObject*> kept_{&memory_};

@@ -2,6 +2,8 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include "native_call.hpp"
+#include "new_list.hpp"
 #include "reader_base.hpp"
 
 namespace toroni::bindings {
@@ -12,50 +14,70 @@ class Reader : public ReaderBase {
 public:
     using ReaderBase::ReaderBase;
     nb::object read(std::optional<double> timeout);
-    nb::object next();
-    nb::list read_many(std::size_t most, std::optional<double> timeout, bool with_positions);
+    nb::object next();  // none at all at the end
+    nb::object read_many(std::size_t most, std::optional<double> timeout, bool with_positions);
+};
+
+// One message.
+struct Single {
+    nb::object message = nb::none();
+    base::Position last = 0;
+    void start(std::size_t) { message = nb::none(); }
+    void add(const ring::Frame& frame, nb::object&& body) {
+        last = frame.position;
+        message = std::move(body);
+    }
+};
+
+// A list of messages, or of them with their positions.
+struct Many {
+    explicit Many(bool positions) : with_positions(positions) {}
+    NewList list;
+    bool with_positions;
+    base::Position last = 0;
+    void start(std::size_t count) { list.start(count); }
+    void add(const ring::Frame& frame, nb::object&& body) {
+        last = frame.position;
+        if (with_positions) list.add(nb::make_tuple(frame.position, body));
+        else list.add(std::move(body));
+    }
 };
 
 nb::object Reader::read(std::optional<double> timeout) {
-    nb::object message = nb::none();
     const blocking::Deadline deadline(to_timeout(timeout));
-    if (const Use use(*this, deadline); use) {
-        fetch(1, most_bytes_a_run, deadline, [&](const ring::Frame& frame, nb::object&& body) {
-            note_last(frame.position);
-            message = std::move(body);
-        });
-    }
-    return message;
+    Single single;
+    const Use use(*this, deadline);
+    if (use && fetch(1, most_bytes_a_run, deadline, single)) note_last(single.last);
+    return single.message;
 }
 
 nb::object Reader::next() {
-    if (is_closed()) throw nb::stop_iteration();
+    if (is_closed()) return {};
     try {
         return read(std::nullopt);
     } catch (const nb::python_error& error) {
         if (!is_closed() || !error.matches(error_class("Closed"))) throw;
-        throw nb::stop_iteration();
+        return {};
     }
 }
 
-nb::list Reader::read_many(std::size_t most, std::optional<double> timeout, bool with_positions) {
+nb::object Reader::read_many(std::size_t most, std::optional<double> timeout, bool with_positions) {
     if (most == 0) raise("InvalidArgument", "max must be at least 1");
-    nb::list messages;
     const blocking::Deadline deadline(to_timeout(timeout));
-    if (const Use use(*this, deadline); use) {
-        fetch(most, most_bytes_a_run, deadline, [&](const ring::Frame& frame, nb::object&& body) {
-            note_last(frame.position);
-            if (with_positions) messages.append(nb::make_tuple(frame.position, body));
-            else messages.append(body);
-        });
-    }
-    return messages;
+    Many many(with_positions);
+    const Use use(*this, deadline);
+    if (use && fetch(most, most_bytes_a_run, deadline, many)) note_last(many.last);
+    return many.list.get();
 }
 
 }  // namespace
 
 void bind_raw_reader(nb::module_& module) {
-    nb::class_<Reader, ReaderBase>(module, "Reader", "A position in a raw stream; use toroni.rmp.Stream.reader().")
+    static PyType_Slot slots[] = {{Py_tp_iter, reinterpret_cast<void*>(&PyObject_SelfIter)},
+                                  {Py_tp_iternext, reinterpret_cast<void*>(&next_of<Reader>)},
+                                  {0, nullptr}};
+    nb::class_<Reader, ReaderBase>(module, "Reader", nb::type_slots(slots),
+                                   "A position in a raw stream; use toroni.rmp.Stream.reader().")
         .def(nb::init<const StreamBase&, nb::handle, const std::string&, nb::handle>(), nb::arg("stream"),
              nb::arg("start").none(), nb::arg("label"), nb::arg("on_loss").none())
         .def("read", &Reader::read, nb::arg("timeout") = nb::none(),
@@ -74,10 +96,7 @@ Raises:
     Closed: after close(), also by another thread during the wait.)")
         .def("_read_many", &Reader::read_many, nb::arg("max"), nb::arg("timeout").none(), nb::arg("with_positions"),
              nb::sig("def _read_many(self, max: int, timeout: float | None, with_positions: bool) -> "
-                     "list[Any]"))
-        .def(
-            "__iter__", [](nb::handle self) { return nb::borrow(self); }, nb::sig("def __iter__(self) -> Self"))
-        .def("__next__", &Reader::next, nb::sig("def __next__(self) -> bytes"));
+                     "list[Any]"));
 }
 
 }  // namespace toroni::bindings

@@ -12,14 +12,6 @@ namespace {
 
 constexpr std::uint64_t copy_without_gil = 64 * 1024;
 
-std::byte* bytes_of(nb::handle object) { return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(object.ptr())); }
-
-nb::object new_bytes(std::uint64_t length) {
-    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
-    if (bytes == nullptr) throw nb::python_error();
-    return nb::steal(bytes);
-}
-
 }  // namespace
 
 ReaderBase::ReaderBase(const StreamBase& stream, nb::handle start, const std::string& label, nb::handle on_loss)
@@ -56,19 +48,27 @@ void ReaderBase::let_go() {
     session_.reset();
 }
 
-std::vector<nb::object> ReaderBase::copies() const {
-    std::vector<nb::object> bodies;
-    bodies.reserve(reader_->frames().size());
+ReaderBase::Copies::Copies(const ring::Reader& reader) : reader_(reader) {
     std::uint64_t total = 0;
-    for (const ring::Frame& frame : reader_->frames()) {
-        bodies.push_back(new_bytes(frame.payload()));
-        total += frame.payload();
-    }
-    std::optional<ReleasedGil> released;
-    if (total > copy_without_gil) released.emplace();
-    std::size_t i = 0;
-    for (const ring::Frame& frame : reader_->frames()) reader_->copy(frame, bytes_of(bodies[i++]));
-    return bodies;
+    for (const ring::Frame& frame : reader.frames()) total += frame.payload();
+    are_long_ = total > copy_without_gil;
+}
+
+nb::object ReaderBase::Copies::make(const ring::Frame& frame) {
+    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(frame.payload()));
+    if (bytes == nullptr) throw nb::python_error();
+    auto* to = reinterpret_cast<std::byte*>(PyBytes_AS_STRING(bytes));
+    nb::object made = nb::steal(bytes);
+    if (are_long_) later_.push_back(to);
+    else reader_.copy(frame, to);
+    return made;
+}
+
+void ReaderBase::Copies::finish() {
+    if (!are_long_) return;
+    const ReleasedGil released;
+    auto to = later_.begin();
+    for (const ring::Frame& frame : reader_.frames()) reader_.copy(frame, *to++);
 }
 
 bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {

@@ -63,16 +63,18 @@ protected:
 
     // Waits for a run of messages: true, and they can be looked at and committed. Tells of losses on the way.
     bool next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline);
-    // Reads up to `most` messages and hands each to `take(frame, bytes)`. False if there was none in time.
-    template <class Take>
-    bool fetch(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline, Take&& take) {
+    // Reads up to `most` messages: `sink.start(count)`, then `sink.add(frame, bytes)` for each, and all that again if
+    // they were overwritten meanwhile. False if there was none in time; then what the sink has is nothing.
+    template <class Sink>
+    bool fetch(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline, Sink& sink) {
         while (next_run(most, most_bytes, deadline)) {
-            std::vector<nb::object> bodies = copies();
-            const std::vector<ring::Frame> frames(reader_->frames().begin(), reader_->frames().end());
-            if (reader_->commit()) {
-                for (std::size_t i = 0; i < frames.size(); ++i) take(frames[i], std::move(bodies[i]));
-                return true;
-            }
+            const auto frames = reader_->frames();
+            Copies copies(*reader_);
+            sink.start(frames.size());
+            for (const ring::Frame& frame : frames) sink.add(frame, copies.make(frame));
+            copies.finish();
+            if (reader_->commit()) return true;
+            sink.start(0);
             report_loss(ring::ReadStatus::lost);
             if (deadline.has_passed()) break;
         }
@@ -85,6 +87,8 @@ protected:
     [[nodiscard]] nb::object make_loss_error(const ring::Loss& loss) const { return make_loss(loss, label_); }
     ring::Reader& open_reader();
     [[nodiscard]] bool is_mine() { return lock_.is_mine(); }
+    // Whether nobody is inside, it is open, and this is the process that it belongs to. Needs the GIL.
+    [[nodiscard]] bool is_free() const { return !lock_.is_taken() && !is_closed() && lock_.is_of_this_process(); }
     [[nodiscard]] const std::shared_ptr<Session>& session() const { return session_; }
     void note_last(base::Position position) { last_position_ = position; }
 
@@ -95,7 +99,18 @@ protected:
     virtual void check_readable() {}                                  // raises if reading is not allowed now
 
 private:
-    [[nodiscard]] std::vector<nb::object> copies() const;
+    // Makes bytes objects of a run's messages: filled at once, or all of them without the GIL if they are long.
+    class Copies {
+    public:
+        explicit Copies(const ring::Reader& reader);
+        [[nodiscard]] nb::object make(const ring::Frame& frame);
+        void finish();
+
+    private:
+        const ring::Reader& reader_;
+        bool are_long_;
+        std::vector<std::byte*> later_;
+    };
     bool is_empty_for_good(const blocking::Deadline& deadline);
     void resume(ring::ReadStatus cause);
     void tell_loss();

@@ -103,9 +103,9 @@ std::shared_ptr<Session> StreamBase::session() const {
 }
 
 std::shared_ptr<Session> StreamBase::writing_session() const {
-    auto session = this->session();
-    if (!session->memory->may_write()) raise("InvalidArgument", "'" + name_ + "' was opened with role='reader'");
-    return session;
+    if (session_ && session_->memory->may_write()) return session_;
+    static_cast<void>(session());
+    raise("InvalidArgument", "'" + name_ + "' was opened with role='reader'");
 }
 
 blocking::WriteResult StreamBase::write(Session& session, Outbox& messages, const Policy& policy) const {

@@ -32,6 +32,7 @@ public:
     [[nodiscard]] std::shared_ptr<Session> session() const;          // raises Closed
     [[nodiscard]] std::shared_ptr<Session> writing_session() const;  // and InvalidArgument for role="reader"
 
+    [[nodiscard]] const Policy& default_policy() const { return default_policy_; }
     [[nodiscard]] Policy policy(nb::handle backpressure) const {
         return backpressure.is_none() ? default_policy_ : to_policy(backpressure);
     }

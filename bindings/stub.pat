@@ -44,3 +44,19 @@ _core.Reader.read$:
     @overload
     def read(self, timeout: float | None) -> bytes | None:
         \doc
+
+_core.TopicReader.__iter__$:
+    def __iter__(self) -> Self: ...
+
+_core.TopicReader.__next__$:
+    def __next__(self) -> Message: ...
+
+_core.Reader.__iter__$:
+    def __iter__(self) -> Self: ...
+
+_core.Reader.__next__$:
+    def __next__(self) -> bytes: ...
+
+_core.Bus.post$:
+    def post(self, topic: str, *buffers: AnyBuffer, descendants: bool = False, backpressure: Backpressure | None = None) -> int | None:
+        \doc

@@ -6,6 +6,8 @@
 
 #include "borrowed.hpp"
 #include "message.hpp"
+#include "native_call.hpp"
+#include "new_list.hpp"
 
 namespace toroni::bindings {
 
@@ -42,7 +44,6 @@ void TopicReader::forget_topics() {
 }
 
 TopicReader::KnownTopics::value_type& TopicReader::recognise(std::string_view topic) {
-    if (last_known_ != nullptr && last_known_->first == topic) return *last_known_;
     if (const auto found = known_.find(topic); found != known_.end()) return *(last_known_ = &*found);
     const topic::Route route = subscriptions_.route(topic);
     // Frames of this run point to what is known: nothing is forgotten now, but what is unwanted need not be known.
@@ -56,12 +57,18 @@ TopicReader::KnownTopics::value_type& TopicReader::recognise(std::string_view to
 }
 
 ring::Filter::Verdict TopicReader::TopicFilter::judge(const std::byte* body, ring::Frame& frame) {
-    const auto header = decoder_.decode(body, frame.length);
-    if (!header) return Verdict::refuse;
-    auto& known = reader_.recognise(header->topic);
-    if (!known.second.route.admits(*header)) return Verdict::skip;
-    frame.prefix = header->size;
-    frame.tag = &reader_.recognised_.emplace_back(Recognised{&known, header->generation, header->descendants});
+    auto* known = reader_.last_known_;
+    topic::Header header;
+    if (known == nullptr || !decoder_.is(known->first, body, frame.length, header)) {
+        const auto decoded = decoder_.decode(body, frame.length);
+        if (!decoded) return Verdict::refuse;
+        header = *decoded;
+        known = &reader_.recognise(header.topic);
+    }
+    if (!known->second.route.admits(header)) return Verdict::skip;
+    frame.prefix = header.size;
+    frame.tag = reader_.recognised_.size();
+    reader_.recognised_.push_back({known, header.generation, header.descendants});
     return Verdict::take;
 }
 
@@ -80,6 +87,7 @@ bool TopicReader::unsubscribe(std::uint64_t id) {
     if (!subscriptions_.remove(id)) return false;
     with_handlers_.erase(id);
     forget_topics();
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(std::exchange(next_pending_, 0)));
     std::erase_if(pending_, [&](const Pending& pending) {  // fetched ahead, and wanted no more
         const TopicName name(topic_of(pending.message));
         const topic::Header header{pending.generation, pending.descendants, name.text()};
@@ -108,54 +116,98 @@ nb::object TopicReader::name_of(KnownTopics::value_type& known) {
     return known.second.name;
 }
 
-bool TopicReader::fill(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {
-    return fetch(most, most_bytes, deadline, [&](const ring::Frame& frame, nb::object&& body) {
-        const auto& recognised = *static_cast<const Recognised*>(frame.tag);
-        pending_.push_back({make_message(name_of(*recognised.known), std::move(body), frame.position),
-                            recognised.generation, recognised.descendants});
-    });
+nb::object TopicReader::message_of(const ring::Frame& frame, nb::object&& body) {
+    return make_message(name_of(*recognised_[frame.tag].known), std::move(body), frame.position);
 }
 
-TopicReader::Pending TopicReader::pop() {
-    Pending pending = std::move(pending_.front());
-    pending_.pop_front();
-    note_last(position_of(pending.message));
-    return pending;
+bool TopicReader::fill(const blocking::Deadline& deadline) {
+    struct Ahead {
+        TopicReader& reader;
+        std::vector<Pending> fetched;
+        void start(std::size_t count) {
+            fetched.clear();
+            fetched.reserve(count);
+        }
+        void add(const ring::Frame& frame, nb::object&& body) {
+            const Recognised& recognised = reader.recognised_[frame.tag];
+            fetched.push_back(
+                {reader.message_of(frame, std::move(body)), recognised.generation, recognised.descendants});
+        }
+    };
+    if (has_pending()) return true;
+    Ahead ahead{*this, std::move(pending_)};  // whose memory is used again
+    next_pending_ = 0;
+    pending_.clear();
+    if (!fetch(messages_ahead, bytes_ahead, deadline, ahead)) return false;
+    pending_ = std::move(ahead.fetched);
+    return true;
+}
+
+nb::object TopicReader::pop() {
+    nb::object message = std::move(pending_[next_pending_++].message);
+    note_last(position_of(message));
+    return message;
 }
 
 nb::object TopicReader::recv(std::optional<double> timeout) {
+    if (is_at_hand()) return pop();
     const blocking::Deadline deadline(to_timeout(timeout));
     const Use use(*this, deadline);
-    if (!use || (pending_.empty() && !fill(messages_ahead, bytes_ahead, deadline))) return nb::none();
-    return pop().message;
+    return use && fill(deadline) ? pop() : nb::none();
+}
+
+// What was fetched ahead is handed out without more ado, if nobody else is inside: then the descriptor of an event loop
+// is readable, and stays so. The GIL keeps others out meanwhile.
+bool TopicReader::is_at_hand() const {
+#ifdef Py_GIL_DISABLED
+    return false;
+#else
+    return has_pending() && is_free();
+#endif
 }
 
 nb::object TopicReader::next() {
-    if (is_closed()) throw nb::stop_iteration();
+    if (is_at_hand()) return pop();
+    if (is_closed()) return {};
     try {
         return recv(std::nullopt);
     } catch (const nb::python_error& error) {
         if (!is_closed() || !error.matches(error_class("Closed"))) throw;
-        throw nb::stop_iteration();
+        return {};
     }
 }
 
-nb::list TopicReader::recv_many(std::size_t most, std::optional<double> timeout) {
+nb::object TopicReader::recv_many(std::size_t most, std::optional<double> timeout) {
+    struct Many {
+        TopicReader& reader;
+        NewList list;
+        base::Position last = 0;
+        void start(std::size_t count) { list.start(count); }
+        void add(const ring::Frame& frame, nb::object&& body) {
+            last = frame.position;
+            list.add(reader.message_of(frame, std::move(body)));
+        }
+    };
     if (most == 0) raise("InvalidArgument", "max must be at least 1");
-    nb::list messages;
     const blocking::Deadline deadline(to_timeout(timeout));
+    Many many{*this, {}};
     const Use use(*this, deadline);
-    if (!use || (pending_.empty() && !fill(most, most_bytes_a_run, deadline))) return messages;
-    while (!pending_.empty() && messages.size() < most) messages.append(pop().message);
-    return messages;
+    if (use && has_pending()) {
+        const std::size_t count = std::min(most, pending_.size() - next_pending_);
+        many.list.start(count);
+        for (std::size_t i = 0; i < count; ++i) many.list.add(pop());
+    } else if (use && fetch(most, most_bytes_a_run, deadline, many)) {
+        note_last(many.last);
+    }
+    return many.list.get();
 }
 
 nb::object TopicReader::borrow(nb::handle self, std::optional<double> timeout) {
     const blocking::Deadline deadline(to_timeout(timeout));
     const Use use(*this, deadline);
     if (!use) return nb::none();
-    if (!pending_.empty()) {  // a copy already
-        const nb::object message = pop().message;
+    if (has_pending()) {  // a copy already
+        const nb::object message = pop();
         auto loan = std::make_unique<Loan>(nb::borrow(data_of(message)));
         return lend(std::move(loan), nb::borrow(topic_of(message)), position_of(message));
     }
@@ -163,7 +215,7 @@ nb::object TopicReader::borrow(nb::handle self, std::optional<double> timeout) {
     ring::Reader& reader = open_reader();
     reader.pin();
     const ring::Frame& frame = reader.frames().front();
-    const nb::object topic = name_of(*static_cast<const Recognised*>(frame.tag)->known);
+    const nb::object topic = name_of(*recognised_[frame.tag].known);
     auto loan = std::make_unique<Loan>(nb::borrow(self), session(), frame.position, reader.payload_of(frame),
                                        static_cast<std::size_t>(frame.payload()));
     lent_ = frame.position;
@@ -173,19 +225,19 @@ nb::object TopicReader::borrow(nb::handle self, std::optional<double> timeout) {
 nb::object TopicReader::take_for_dispatch(base::Position end) {
     const blocking::Deadline deadline(os::Nanoseconds{0});
     const Use use(*this, deadline);
-    if (!use || (pending_.empty() && !fill(messages_ahead, bytes_ahead, deadline))) return nb::none();
-    if (base::distance(position_of(pending_.front().message), end) <= 0) return nb::none();
-    const Pending& first = pending_.front();
+    if (!use || !fill(deadline)) return nb::none();
+    const Pending& first = pending_[next_pending_];
+    if (base::distance(position_of(first.message), end) <= 0) return nb::none();
     const TopicName name(topic_of(first.message));
     auto ids = subscriptions_.matching({first.generation, first.descendants, name.text()});
     std::erase_if(ids, [&](auto id) { return !with_handlers_.contains(id); });
     if (ids.empty()) return nb::bool_(false);
-    return nb::make_tuple(pop().message, ids);
+    return nb::make_tuple(pop(), ids);
 }
 
 base::Position TopicReader::position() const {
     const base::Position position = ReaderBase::position();
-    return pending_.empty() ? position : position_of(pending_.front().message);
+    return has_pending() ? position_of(pending_[next_pending_].message) : position;
 }
 
 // ---- lending ----------------------------------------------------------------------------------------------
@@ -215,7 +267,11 @@ nb::object TopicReader::give_back(const Session& lender, base::Position position
 }
 
 void bind_topic_reader(nb::module_& module) {
-    nb::class_<TopicReader, ReaderBase>(module, "TopicReader", "A position in a bus; use toroni.Bus.subscribe().")
+    static PyType_Slot slots[] = {{Py_tp_iter, reinterpret_cast<void*>(&PyObject_SelfIter)},
+                                  {Py_tp_iternext, reinterpret_cast<void*>(&next_of<TopicReader>)},
+                                  {0, nullptr}};
+    nb::class_<TopicReader, ReaderBase>(module, "TopicReader", nb::type_slots(slots),
+                                        "A position in a bus; use toroni.Bus.subscribe().")
         .def(nb::init<const StreamBase&, nb::handle, const std::string&, nb::handle>(), nb::arg("bus"),
              nb::arg("start").none(), nb::arg("label"), nb::arg("on_loss").none())
         .def("_subscribe", &TopicReader::subscribe, nb::arg("topic"), nb::arg("descendants"), nb::arg("historic"),
@@ -262,10 +318,7 @@ Returns:
     The message, or None if there was none in time.
 
 Raises:
-    As `recv`.)")
-        .def(
-            "__iter__", [](nb::handle self) { return nb::borrow(self); }, nb::sig("def __iter__(self) -> Self"))
-        .def("__next__", &TopicReader::next, nb::sig("def __next__(self) -> Message"));
+    As `recv`.)");
 }
 
 }  // namespace toroni::bindings

@@ -1,7 +1,6 @@
 // toroni._core.TopicReader: reads the messages of the topics that it has subscribed to.
 #pragma once
 
-#include <deque>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -22,8 +21,8 @@ public:
     bool unsubscribe(std::uint64_t id);
 
     nb::object recv(std::optional<double> timeout);
-    nb::object next();
-    nb::list recv_many(std::size_t most, std::optional<double> timeout);
+    nb::object next();  // none at all at the end
+    nb::object recv_many(std::size_t most, std::optional<double> timeout);
     nb::object borrow(nb::handle self, std::optional<double> timeout);
     // The next message that is there, and the ids of the subscriptions with a handler that it meets; None at `end`,
     // False if it meets none, and then it stays.
@@ -38,7 +37,7 @@ public:
 protected:
     ring::Filter* filter() override;
     void stream_restarted() override;
-    [[nodiscard]] bool has_pending() const override { return !pending_.empty(); }
+    [[nodiscard]] bool has_pending() const override { return next_pending_ < pending_.size(); }
     void check_readable() override;
 
 private:
@@ -77,8 +76,12 @@ private:
     [[nodiscard]] KnownTopics::value_type& recognise(std::string_view topic);
     [[nodiscard]] bool is_memory_full() const;
     [[nodiscard]] nb::object name_of(KnownTopics::value_type& known);
-    bool fill(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline);
-    [[nodiscard]] Pending pop();
+    // Of a message that was just walked to.
+    [[nodiscard]] nb::object message_of(const ring::Frame& frame, nb::object&& body);
+    [[nodiscard]] bool is_at_hand() const;
+    // Messages ahead: true if there are any now.
+    bool fill(const blocking::Deadline& deadline);
+    [[nodiscard]] nb::object pop();
     void forget_topics();
 
     topic::Subscriptions subscriptions_;
@@ -87,8 +90,9 @@ private:
     std::size_t known_bytes_ = 0;
     KnownTopics::value_type unknown_{{}, {}};  // one that is not remembered, since nobody wants it
     KnownTopics::value_type* last_known_ = nullptr;
-    std::deque<Recognised> recognised_;
-    std::deque<Pending> pending_;
+    std::vector<Recognised> recognised_;
+    std::vector<Pending> pending_;  // fetched ahead, from next_pending_ on
+    std::size_t next_pending_ = 0;
     TopicFilter filter_{*this};
     std::optional<base::Position> lent_;  // the position of the message that is lent
     bool given_back_ = false;             // it was, where that could not be done

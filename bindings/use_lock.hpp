@@ -85,6 +85,7 @@ public:
     [[nodiscard]] bool is_visitor() const { return state_->visitor.load() == std::this_thread::get_id(); }
     // Needs the GIL.
     [[nodiscard]] bool is_taken() const { return state_->owner.load() != std::thread::id{}; }
+    [[nodiscard]] bool is_of_this_process() const { return generation_ == os::fork_generation(); }
 
 private:
     struct State {

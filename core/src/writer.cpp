@@ -89,12 +89,13 @@ Position Writer::write_frame(std::span<const Part> parts, std::uint64_t length, 
 }
 
 Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
-    base::fence::seq_cst();  // pairs with Slot::activate's
+    base::fence::seq_cst_with_mutex();  // behind the lock: pairs with Slot::activate's
     base::RingHeader& header = memory_->ring();
     auto* extension = memory_->ring_extension();
     const Position free_pos = header.free_pos.load(std::memory_order_relaxed);  // written under our lock only
     heal(free_pos);
 
+    slowest_.begin();
     const Plan plan = this->plan(messages, rule, free_pos);
     Published published{.count = plan.count, .last = free_pos, .anything = plan.end != free_pos};
     if (plan.count < messages.size()) published.status = plan.no_room ? PublishStatus::no_room : PublishStatus::partial;
@@ -128,7 +129,8 @@ Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
 bool Writer::somebody_waits() const noexcept {
     const auto* info = memory_->info_extension();
     if (info == nullptr || memory_->ring_extension() == nullptr) return true;
-    base::fence::seq_cst();  // pairs with Slot::set_waiting: either we see the bit or the reader sees free_pos
+    // Behind unlock(): pairs with Slot::set_waiting. Either we see the bit or the reader sees free_pos.
+    base::fence::seq_cst_with_mutex();
     for (std::uint32_t first = 0; first < memory_->max_readers(); first += 64) {
         std::uint64_t bits = info->waiting[first / 64].load(std::memory_order_relaxed);
         for (; bits != 0; bits &= bits - 1) {

@@ -32,6 +32,14 @@ inline void acquire() noexcept { std::atomic_thread_fence(std::memory_order_acqu
 inline void release() noexcept { std::atomic_thread_fence(std::memory_order_release); }
 #endif
 
+// seq_cst() for who has just taken, or given back, a glibc mutex that processes share: on x86 both are done by a locked
+// instruction, which is a full fence already.
+#if defined(__x86_64__) && !defined(TORONI_THREAD_SANITIZER)
+inline void seq_cst_with_mutex() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+#else
+inline void seq_cst_with_mutex() noexcept { seq_cst(); }
+#endif
+
 // Keeps the compiler from moving accesses; for what only a death in this very thread could observe.
 inline void compiler() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 

@@ -21,10 +21,10 @@
 namespace toroni::ring {
 
 struct Frame {
-    base::Position position;    // of its header
-    std::uint64_t length;       // of its body
-    std::uint64_t prefix = 0;   // bytes of the body that the filter kept for itself
-    const void* tag = nullptr;  // the filter's
+    base::Position position;   // of its header
+    std::uint64_t length;      // of its body
+    std::uint64_t prefix = 0;  // bytes of the body that the filter kept for itself
+    std::size_t tag = 0;       // the filter's
     [[nodiscard]] std::uint64_t payload() const noexcept { return length - prefix; }
 };
 
@@ -110,6 +110,11 @@ public:
     [[nodiscard]] const std::atomic<std::uint32_t>* wake_word() const noexcept;
     // Whether begin() would not say `empty`.
     [[nodiscard]] bool has_news() const noexcept;
+
+    // The same for somebody who looks again soon, or sleeps only after has_news().
+    [[nodiscard]] bool seems_to_have_news() const noexcept {
+        return memory_->ring().free_pos.load(std::memory_order_relaxed) != position_;
+    }
 
     // In a forked child the slot is the parent's: takes one of its own, at the same position.
     [[nodiscard]] bool is_inherited() const noexcept { return slot_->is_inherited(); }

@@ -8,10 +8,16 @@ namespace toroni::ring {
 // Used under the writer mutex only.
 class SlowestReader {
 public:
+    // A publication begins: its messages share one look at the slots, at most.
+    void begin() noexcept { has_looked_ = false; }
+
     // Whether the stream may be extended to `end` without overtaking a live reader. The caller has issued a
     // seq_cst fence since it took the writer mutex, which pairs with that in Slot::activate.
     [[nodiscard]] bool has_room(const Memory& memory, base::Position free_pos, base::Position end) noexcept {
-        if (known_ && base::distance(end, room_end_) >= 0 && activation_seq_ == load_activations(memory)) return true;
+        const bool fits = base::distance(end, room_end_) >= 0;
+        if (has_looked_) return fits;
+        if (fits && known_ && activation_seq_ == load_activations(memory)) return true;
+        has_looked_ = true;
         scan(memory, free_pos);
         return base::distance(end, room_end_) >= 0;
     }
@@ -57,7 +63,8 @@ private:
         known_ = known;
     }
 
-    bool known_ = false;
+    bool known_ = false;  // room_end_ is good for later publications, too
+    bool has_looked_ = false;
     bool saw_foreign_ = false;
     base::Position room_end_ = 0;
     std::uint64_t activation_seq_ = 0;
