@@ -1,0 +1,66 @@
+// toroni._core.TopicReader as Python sees it.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "native_call.hpp"
+#include "topic_reader.hpp"
+
+namespace toroni::bindings {
+
+void bind_topic_reader(nb::module_& module) {
+    static PyType_Slot slots[] = {{Py_tp_iter, reinterpret_cast<void*>(&PyObject_SelfIter)},
+                                  {Py_tp_iternext, reinterpret_cast<void*>(&next_of<TopicReader>)},
+                                  {0, nullptr}};
+    nb::class_<TopicReader, ReaderBase>(module, "TopicReader", nb::type_slots(slots),
+                                        "A position in a bus; use toroni.Bus.subscribe().")
+        .def(nb::init<const StreamBase&, nb::handle, const std::string&, nb::handle>(), nb::arg("bus"),
+             nb::arg("start").none(), nb::arg("label"), nb::arg("on_loss").none())
+        .def("_subscribe", &TopicReader::subscribe, nb::arg("topic"), nb::arg("descendants"), nb::arg("historic"),
+             nb::arg("has_handler") = false)
+        .def("_unsubscribe", &TopicReader::unsubscribe, nb::arg("id"))
+        .def("_take_for_dispatch", &TopicReader::take_for_dispatch, nb::arg("end"),
+             nb::sig("def _take_for_dispatch(self, end: int) -> tuple[Message, list[int]] | Literal[False] | None"))
+        .def("recv", &TopicReader::recv, nb::arg("timeout") = nb::none(),
+             nb::sig("def recv(self, timeout: float | None = None) -> Message | None"),
+             R"(The next message of the topics subscribed to; waits for it without using the CPU.
+
+Args:
+    timeout: seconds to wait at most; None for ever, 0 not at all.
+
+Returns:
+    The message, or None if there was none in time.
+
+Raises:
+    MessagesLost: this reader was overtaken, and on_loss is "raise"; the next call goes on behind the gap.
+    InUse: a borrowed message has not been released; or called from a signal handler that interrupted this reader.
+    Closed: after close(), also by another thread during the wait.)")
+        .def("recv_many", &TopicReader::recv_many, nb::arg("max") = 1024, nb::arg("timeout") = nb::none(),
+             nb::sig("def recv_many(self, max: int = 1024, timeout: float | None = None) -> list[Message]"),
+             R"(What is there now, up to `max` messages; waits for the first one as `recv` does.
+
+Returns:
+    The messages in order; an empty list after `timeout` seconds without any. Perhaps fewer than there are.
+
+Raises:
+    As `recv`. InvalidArgument: `max` is less than 1.)")
+        .def(
+            "borrow",
+            [](nb::handle self, std::optional<double> timeout) {
+                return nb::inst_ptr<TopicReader>(self)->borrow(self, timeout);
+            },
+            nb::arg("timeout") = nb::none(),
+            nb::sig("def borrow(self, timeout: float | None = None) -> BorrowedMessage | None"),
+            R"(The next message as `recv`, but shown in place, without a copy. Release it before the next read:
+
+    with reader.borrow() as message:
+        image = numpy.frombuffer(message.data, numpy.uint8).copy()
+
+Returns:
+    The message, or None if there was none in time.
+
+Raises:
+    As `recv`.)");
+}
+
+}  // namespace toroni::bindings
