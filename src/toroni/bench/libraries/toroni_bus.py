@@ -1,0 +1,70 @@
+"""Ours: one `post` a message with iteration, and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import toroni
+from toroni import Bus, Wait
+from toroni.bench.library import Payload, Setup
+
+_TOPIC = "/bench"
+
+
+class _Publisher:
+    def __init__(self, setup: Setup) -> None:
+        self._bus = Bus(setup.name, backpressure=Wait(None))
+        self._post = self._bus.post
+
+    def publish(self, message: bytes) -> None:
+        self._post(_TOPIC, message)
+
+    def publish_many(self, messages: Sequence[bytes]) -> None:
+        self._bus.post_many([(_TOPIC, message) for message in messages])
+
+    def close(self) -> None:
+        self._bus.close()
+
+
+class _Subscriber:
+    def __init__(self, setup: Setup) -> None:
+        self._bus = Bus(setup.name)
+        self._reader = self._bus.subscribe(_TOPIC)
+
+    def receive(self, timeout: float) -> Payload | None:
+        message = self._reader.recv(timeout)
+        return None if message is None else message.data
+
+    def receive_many(self, timeout: float) -> Sequence[Payload]:
+        return [message.data for message in self._reader.recv_many(timeout=timeout)]
+
+    def close(self) -> None:
+        self._bus.close()
+
+
+class ToroniBus:
+    """`toroni.Bus`."""
+
+    module: str | None = None
+    polls = False
+
+    def __init__(self, batches: bool) -> None:
+        self.name = "toroni, batches" if batches else "toroni"
+        self.batches = batches
+
+    def open(self, setup: Setup) -> Setup:
+        """Makes the bus."""
+        Bus(setup.name, capacity=max(4 << 20, 8 << (setup.size - 1).bit_length())).close()
+        return setup
+
+    def publisher(self, channel: Setup, index: int) -> _Publisher:
+        """Opens it to post."""
+        return _Publisher(channel)
+
+    def subscriber(self, channel: Setup, index: int) -> _Subscriber:
+        """Opens it to read."""
+        return _Subscriber(channel)
+
+    def close(self, channel: Setup) -> None:
+        """Removes it."""
+        toroni.unlink(channel.name)
