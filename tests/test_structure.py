@@ -56,6 +56,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 PYTHON_FLOORS = ["_types", "_closing", "_core", "_errors", "_backpressure", "_notifiers", "_sizes", "_opening"]
 PYTHON_FLOORS += ["_asyncio", "_executors", "_async_writer", "_reader", "_bus", "rmp", "tp", "demo", "agent"]
+PYTHON_FLOORS += ["bench", "cli", "__main__"]
 
 
 @pytest.mark.parametrize("source", sources(ROOT / "src" / "toroni", "*.py"), ids=str)
@@ -65,9 +66,14 @@ def test_imports_of_the_package_point_down(source: Path) -> None:
         return
     floor = PYTHON_FLOORS.index(parts[0])
     for module in imports(ast.parse(source.read_text())):
+        if module == "toroni" and parts[0] == "bench":
+            continue
         name = module.split(".")[1]
         if parts[0] == "demo":
             assert name in {"demo", "rmp", "_sizes"} or name in toroni.__all__  # as any user of the library
+        elif parts[0] in {"bench", "cli", "__main__"}:  # likewise; what is native in it is its own
+            assert name in {"bench", "demo", "cli"} or name in toroni.__all__
+            assert parts[0] != "bench" or name not in {"demo", "cli"}
         elif parts[0] == "agent":  # but for its hooks
             assert name in {"agent", "rmp", "tp", "_core", "_opening"} or name in toroni.__all__
         else:
@@ -91,7 +97,8 @@ def test_all_is_true(module: object) -> None:
     for name in listed:
         assert getattr(module, name).__doc__ or name in {"Answer", "Backpressure"}
     if module is toroni:
-        defined = {n for n, value in vars(toroni).items() if not n.startswith("_") and n not in {"demo", "agent"}}
+        users = {"demo", "agent", "bench", "cli"}
+        defined = {n for n, value in vars(toroni).items() if not n.startswith("_") and n not in users}
         assert defined <= listed
 
 

@@ -1,0 +1,26 @@
+"""What is sent: publisher << 48 | number in the first 8 bytes, little-endian, then any bytes."""
+
+from __future__ import annotations
+
+import struct
+
+from toroni.bench._floors import END
+
+_HEAD = struct.Struct("<Q")
+
+
+def message(publisher: int, number: int, size: int) -> bytes:
+    """One message."""
+    return _HEAD.pack(publisher << 48 | number).ljust(size, b"x")
+
+
+def messages(publisher: int, count: int, size: int) -> list[bytes]:
+    """The messages of one publisher, without its last one."""
+    rest = b"x" * (size - _HEAD.size)
+    first, pack = publisher << 48, _HEAD.pack
+    return [pack(first | number) + rest for number in range(count)]
+
+
+def last(publisher: int, size: int) -> bytes:
+    """What tells a subscriber that this publisher sends no more."""
+    return message(publisher, END, size)

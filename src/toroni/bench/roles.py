@@ -1,0 +1,180 @@
+"""What the processes of a measurement do. Each runs one function, and talks to the coordinator over a pipe:
+
+    subscriber   -> READY                          -> Received, or its latencies
+    publisher    <- OPEN   -> READY   <- start     -> how many it sent
+
+`start` is a moment of CLOCK_MONOTONIC, the same for all. So all subscribers are ready before any publisher opens the
+channel, and no publisher starts before all have.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from toroni.bench import payload
+from toroni.bench._floors import Checker
+from toroni.bench.library import Library, Publisher, Subscriber
+from toroni.bench.results import Received
+from toroni.bench.workloads import PACE, QUIET, Scale, Workload, batch_of
+
+READY, OPEN = "ready", "open"
+_TURN = 0.25  # seconds that one receive may take
+_AT_ONCE = 100  # messages between two looks at the clock
+_TIMES = struct.Struct("<Qq")  # of Kind.ONE_WAY: the number, and the moment of sending
+_Pipe = Connection
+
+
+class Publishing:
+    """The part of a publisher that all workloads share."""
+
+    def __init__(self, pipe: _Pipe, library: Library, channel: Any, index: int) -> None:
+        assert pipe.recv() == OPEN
+        self.publisher: Publisher = library.publisher(channel, index)
+        pipe.send(READY)
+        self.start: int = pipe.recv()
+        _sleep_until(self.start)
+
+
+def publish(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
+    """A publisher of Kind.RATE: all as fast as it can, until the time is over."""
+    messages = payload.messages(index, scale.count(workload), workload.size)
+    last = payload.last(index, workload.size)
+    ready = Publishing(pipe, library, channel, index)
+    publisher, deadline = ready.publisher, ready.start + int(scale.seconds * 1e9)
+    sent = 0
+    if library.batches:
+        at_once = batch_of(workload)
+        while sent < len(messages) and time.monotonic_ns() < deadline:
+            publisher.publish_many(messages[sent : sent + at_once])
+            sent = min(sent + at_once, len(messages))
+        publisher.publish_many([last])
+    else:
+        send = publisher.publish
+        at_once = min(_AT_ONCE, batch_of(workload))
+        while sent < len(messages) and time.monotonic_ns() < deadline:
+            for message in messages[sent : sent + at_once]:
+                send(message)
+            sent = min(sent + at_once, len(messages))
+        send(last)
+    publisher.close()
+    pipe.send(sent)
+
+
+def subscribe(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
+    """A subscriber of Kind.RATE: all until the last of each publisher, or until nothing comes."""
+    subscriber = library.subscriber(channel, index)
+    checker = Checker(workload.size, workload.publishers)
+    accept: Callable[[Any], bool] = checker.accept_many if library.batches else checker.accept
+    receive: Callable[[float], Any] = subscriber.receive_many if library.batches else subscriber.receive
+    quiet = Quiet(pipe)
+    while True:
+        while accept(receive(_TURN)):
+            pass
+        if checker.ended or quiet.is_over(checker.last_time):
+            break
+    subscriber.close()
+    pipe.send(_received(checker, quiet.start()))
+
+
+class Quiet:
+    """Whether nothing has come for too long. Begins to count when the publishers do."""
+
+    def __init__(self, pipe: _Pipe) -> None:
+        pipe.send(READY)
+        self._pipe, self._start = pipe, 0
+
+    def start(self) -> int:
+        """When the publishers started, or 0 if they have not."""
+        if not self._start and self._pipe.poll():
+            self._start = self._pipe.recv()
+        return self._start
+
+    def is_over(self, last: int) -> bool:
+        """To be asked when a receive found nothing; `last`: when one found something, or 0."""
+        start = self.start()
+        return bool(start) and time.monotonic_ns() - max(start, last) > QUIET * 1e9
+
+
+def _received(checker: Checker, start: int) -> Received:
+    first, last, timed = checker.first_time, checker.last_time, checker.timed
+    if timed == 0:  # all came in one batch
+        first, timed = start, sum(checker.received_by)
+    rate = timed / (last - first) * 1e9 if timed and last > first else None
+    return Received(rate, checker.received_by, checker.damaged, checker.disordered, checker.order)
+
+
+def send_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
+    """The publisher of Kind.ONE_WAY."""
+    ready = Publishing(pipe, library, channel, index)
+    send, rest = ready.publisher.publish, b"x" * (workload.size - _TIMES.size)
+    for number in range(scale.paced):
+        _sleep_until(ready.start + int((number + 1) * PACE * 1e9))
+        send(_TIMES.pack(number, time.monotonic_ns()) + rest)
+    ready.publisher.close()
+    pipe.send(scale.paced)
+
+
+def receive_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
+    """The subscriber of Kind.ONE_WAY; reports nanoseconds."""
+    subscriber = library.subscriber(channel, index)
+    quiet, took, number, arrived = Quiet(pipe), list[int](), -1, 0
+    while number < scale.paced - 1:
+        message = subscriber.receive(_TURN)
+        if message is not None:
+            arrived = time.monotonic_ns()
+            number, sent = _TIMES.unpack_from(message)
+            took.append(arrived - sent)
+        elif quiet.is_over(arrived):
+            break
+    subscriber.close()
+    pipe.send(took)
+
+
+def ping(pipe: _Pipe, library: Library, channels: Any, index: int, workload: Workload, scale: Scale) -> None:
+    """Sends on the first channel, waits for the answer on the second; reports half the nanoseconds."""
+    subscriber = library.subscriber(channels[1], 0)
+    pipe.send(READY)
+    publisher = Publishing(pipe, library, channels[0], 0).publisher
+    took = []
+    for number in range(scale.round_trips):
+        message = payload.message(0, number, workload.size)
+        start = time.monotonic_ns()
+        publisher.publish(message)
+        _answer(subscriber, message)
+        took.append((time.monotonic_ns() - start) // 2)
+    publisher.close()
+    subscriber.close()
+    pipe.send(took)
+
+
+def pong(pipe: _Pipe, library: Library, channels: Any, index: int, workload: Workload, scale: Scale) -> None:
+    """The other side of it."""
+    subscriber = library.subscriber(channels[0], 0)
+    pipe.send(READY)
+    publisher = Publishing(pipe, library, channels[1], 0).publisher
+    for number in range(scale.round_trips):
+        message = payload.message(0, number, workload.size)
+        _answer(subscriber, message)
+        publisher.publish(message)
+    publisher.close()
+    subscriber.close()
+    pipe.send(scale.round_trips)
+
+
+def _answer(subscriber: Subscriber, expected: bytes) -> None:
+    deadline = time.monotonic() + QUIET
+    while (message := subscriber.receive(_TURN)) is None:
+        if time.monotonic() > deadline:
+            raise RuntimeError("a message of the ping-pong was lost")
+    if message[:8] != expected[:8] or len(message) != len(expected):
+        raise RuntimeError("another message of the ping-pong came than was sent")
+
+
+def _sleep_until(moment: int) -> None:
+    rest = moment - time.monotonic_ns()
+    if rest > 0:
+        time.sleep(rest / 1e9)

@@ -1,0 +1,118 @@
+"""What is measured, as data. Each workload is one way to use a channel between real processes."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from toroni.bench.library import Library
+
+
+class Kind(enum.Enum):
+    """What comes out."""
+
+    RATE = "messages a second at each subscriber"
+    ONE_WAY = "from just before publishing until the subscriber has it, one message each 2 ms"
+    PING_PONG = "half a round trip over two channels"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One column of the result.
+
+    Attributes:
+        name: for the command line and the JSON file.
+        title: for tables and plots.
+        kind: what comes out.
+        publishers: processes that publish, at the same time.
+        subscribers: processes that each get all messages.
+        size: of a message, in bytes.
+        spins: whether subscribers may burn a processor while they wait.
+    """
+
+    name: str
+    title: str
+    kind: Kind = Kind.RATE
+    publishers: int = 1
+    subscribers: int = 1
+    size: int = 64
+    spins: bool = False
+
+    def suits(self, library: Library) -> bool:
+        """Whether it makes sense: a single message does not come sooner because others could come with it."""
+        return self.kind is Kind.RATE or not library.batches
+
+    @property
+    def shows_one_order(self) -> bool:
+        """Whether subscribers could see different orders."""
+        return self.kind is Kind.RATE and self.publishers > 1 and self.subscribers > 1
+
+
+WORKLOADS = (
+    Workload("T1", "1 -> 1"),
+    Workload("T2", "1 -> 4", subscribers=4),
+    Workload("T3", "4 -> 1", publishers=4),
+    Workload("T4", "4 -> 4", publishers=4, subscribers=4),
+    Workload("T5-8B", "8 B", size=8),
+    Workload("T5-1KiB", "1 KiB", size=1 << 10),
+    Workload("T5-64KiB", "64 KiB", size=64 << 10),
+    Workload("T5-1MiB", "1 MiB", size=1 << 20),
+    Workload("L1", "one way", Kind.ONE_WAY),
+    Workload("L2", "ping-pong", Kind.PING_PONG),
+    Workload("L2-spins", "ping-pong, spinning", Kind.PING_PONG, spins=True),
+)
+
+
+def chosen(names: list[str]) -> list[Workload]:
+    """Those with these names; "T5" stands for all that begin so; none for all.
+
+    Raises:
+        ValueError: there is no such workload.
+    """
+    found = []
+    for name in names:
+        wanted = name.upper()
+        matches = [w for w in WORKLOADS if w.name.upper() == wanted or w.name.upper().startswith(f"{wanted}-")]
+        if not matches:
+            known = ", ".join(workload.name for workload in WORKLOADS)
+            raise ValueError(f"no workload is named {name!r}; there are {known}")
+        found += matches
+    return [workload for workload in WORKLOADS if workload in found or not names]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of it.
+
+    Attributes:
+        messages: the most of one measurement, of all publishers.
+        total: the most bytes of one measurement, of all publishers; all messages are built beforehand.
+        seconds: after which publishers stop, if they have not sent all.
+        paced: messages of Kind.ONE_WAY.
+        round_trips: of Kind.PING_PONG.
+        timeout: seconds for one measurement; then it has failed.
+    """
+
+    messages: int = 1_000_000
+    total: int = 512 << 20
+    seconds: float = 1.0
+    paced: int = 1000
+    round_trips: int = 5000
+    timeout: float = 40.0
+
+    def count(self, workload: Workload) -> int:
+        """Messages of each publisher."""
+        return max(16, min(self.messages, self.total // workload.size) // workload.publishers)
+
+
+FULL = Scale()
+QUICK = Scale(messages=400_000, total=128 << 20, seconds=0.3, paced=200, round_trips=1000, timeout=15.0)
+
+PACE = 0.002  # seconds between the messages of Kind.ONE_WAY
+QUIET = 2.0  # seconds without a message after which a subscriber takes the rest for lost
+BATCH_MESSAGES, BATCH_BYTES = 1000, 1 << 20  # a batch holds as many as both allow
+
+
+def batch_of(workload: Workload) -> int:
+    """Messages that are handed to publish_many at once."""
+    return max(1, min(BATCH_MESSAGES, BATCH_BYTES // workload.size))
