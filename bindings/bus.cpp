@@ -79,7 +79,23 @@ PyMethodDef native_methods[] = {
     {"post", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&post)), METH_FASTCALL | METH_KEYWORDS, post_doc},
     {nullptr, nullptr, 0, nullptr}};
 
-std::size_t post_many(const Bus& self, nb::iterable iterable, bool descendants, nb::handle backpressure) {
+// One message of post_many: a tuple of a topic and its buffers.
+void add_tuple(Outbox& messages, topic::Generation generation, bool descendants, nb::handle item) {
+    // A list may change under us: then its copy does not.
+    const nb::object fields = PyList_Check(item.ptr()) ? nb::object(nb::tuple(item)) : nb::borrow(item);
+    if (!PyTuple_Check(fields.ptr()) || PyTuple_GET_SIZE(fields.ptr()) == 0) {
+        throw nb::type_error(
+            "post_many takes tuples of a topic and its buffers: [(\"/a\", b\"1\"), (\"/b\", b\"2\")], or with "
+            "topic=\"/a\" payloads: [b\"1\", b\"2\"]");
+    }
+    messages.add_topic(generation, descendants, PyTuple_GET_ITEM(fields.ptr(), 0));
+    for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(fields.ptr()); ++i) {
+        messages.add_part(PyTuple_GET_ITEM(fields.ptr(), i));
+    }
+}
+
+std::size_t post_many(const Bus& self, nb::iterable iterable, nb::handle topic, bool descendants,
+                      nb::handle backpressure) {
     const auto session = self.writing_session();
     const Policy chosen = self.policy(backpressure);
     Outbox messages;
@@ -87,15 +103,11 @@ std::size_t post_many(const Bus& self, nb::iterable iterable, bool descendants, 
     const auto generation = session->memory->generation();
     const auto longest = session->writer.max_body();
     for (nb::handle item : iterable) {
-        // A list may change under us: then its copy does not.
-        const nb::object fields = PyList_Check(item.ptr()) ? nb::object(nb::tuple(item)) : nb::borrow(item);
-        if (!PyTuple_Check(fields.ptr()) || PyTuple_GET_SIZE(fields.ptr()) == 0) {
-            throw nb::type_error(
-                "post_many takes tuples of a topic and its buffers: [(\"/a\", b\"1\"), (\"/b\", b\"2\")]");
-        }
-        messages.add_topic(generation, descendants, PyTuple_GET_ITEM(fields.ptr(), 0));
-        for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(fields.ptr()); ++i) {
-            messages.add_part(PyTuple_GET_ITEM(fields.ptr(), i));
+        if (topic.is_none()) {
+            add_tuple(messages, generation, descendants, item);
+        } else {
+            messages.add_topic(generation, descendants, topic);
+            messages.add_part(item);
         }
         messages.end_message(longest);
     }
@@ -139,16 +151,17 @@ void bind_bus(nb::module_& module) {
     static PyType_Slot slots[] = {{Py_tp_methods, native_methods}, {0, nullptr}};
     nb::class_<Bus, StreamBase> bus(module, "Bus", nb::type_slots(slots), "A bus; use toroni.Bus.");
     def_init(bus);
-    bus.def("post_many", &post_many, nb::arg("messages"), nb::kw_only(), nb::arg("descendants") = false,
-            nb::arg("backpressure") = nb::none(),
-            nb::sig("def post_many(self, messages: Iterable[tuple[Any, ...]], *, descendants: bool = False, "
-                    "backpressure: Backpressure | None = None) -> int"),
+    bus.def("post_many", &post_many, nb::arg("messages"), nb::kw_only(), nb::arg("topic") = nb::none(),
+            nb::arg("descendants") = false, nb::arg("backpressure") = nb::none(),
+            nb::sig("def post_many(self, messages: Iterable[Any], *, topic: str | None = None, "
+                    "descendants: bool = False, backpressure: Backpressure | None = None) -> int"),
             R"(Posts messages behind each other, as many as fit the ring under one lock and one wake-up.
 
 Where they do not fit one publication, other writers' messages may come in between.
 
 Args:
     messages: tuples of a topic and its buffers, as for `post`: [("/a", b"1"), ("/b", b"2")].
+    topic: of all of them; then `messages` are payloads, one buffer each: [b"1", b"2"].
     descendants, backpressure: as for `post`, for all of them.
 
 Returns:

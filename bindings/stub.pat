@@ -60,3 +60,10 @@ _core.Reader.__next__$:
 _core.Bus.post$:
     def post(self, topic: str, *buffers: AnyBuffer, descendants: bool = False, backpressure: Backpressure | None = None) -> int | None:
         \doc
+
+_core.Bus.post_many$:
+    @overload
+    def post_many(self, messages: Iterable[tuple[Any, ...]], *, descendants: bool = False, backpressure: Backpressure | None = None) -> int: ...
+    @overload
+    def post_many(self, messages: Iterable[AnyBuffer], *, topic: str, descendants: bool = False, backpressure: Backpressure | None = None) -> int:
+        \doc

@@ -16,7 +16,7 @@ KINDS = (BATCHES, BLOCKING, POLLING)
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure R. A peer that lost messages counts with those that came, which favors it."""
+    """One figure R. The peer is the best one that lost nothing."""
 
     kind: str
     ours: str
@@ -26,7 +26,7 @@ class Comparison:
 
 def compare(figures: Iterable[tuple[Entry, Summary]]) -> list[Comparison]:
     """All that can be compared. Batches must beat everybody; single messages only what sends single messages."""
-    speeds = [(entry, one.speed) for entry, one in figures if one.speed]
+    speeds = [(entry, one.speed) for entry, one in figures if one.speed and not one.loss]
     found = []
     for kind in KINDS:
         ours = [(speed, entry.name) for entry, speed in speeds if entry.ours and entry.batches == (kind == BATCHES)]

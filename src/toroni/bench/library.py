@@ -38,10 +38,10 @@ class Setup:
 class Publisher(Protocol):
     """One end, in a process of its own."""
 
-    def publish(self, message: bytes) -> None:
+    def publish(self, message: bytes, /) -> object:
         """Sends one message to all subscribers. Where the library has backpressure, waits for room."""
 
-    def publish_many(self, messages: Sequence[bytes]) -> None:
+    def publish_many(self, messages: Sequence[bytes], /) -> object:
         """The same for a batch; called only if the library has batches."""
 
     def close(self) -> None:

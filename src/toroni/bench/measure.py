@@ -85,8 +85,7 @@ def _rate(library: Library, workload: Workload, scale: Scale, leftovers: Leftove
     ):
         subscribers = crew.start("subscriber", workload.subscribers, roles.subscribe, library, channel, workload, scale)
         publishers = crew.start("publisher", workload.publishers, roles.publish, library, channel, workload, scale)
-        crew.hear(subscribers)
-        _start(crew, publishers, subscribers)
+        _start(crew, [*subscribers, *publishers])
         received = crew.hear(subscribers)
         sent = crew.hear(publishers)
     return rate_outcome(sent, received, workload.shows_one_order)
@@ -99,8 +98,7 @@ def _one_way(library: Library, workload: Workload, scale: Scale, leftovers: Left
     ):
         subscribers = crew.start("subscriber", 1, roles.receive_paced, library, channel, workload, scale)
         publishers = crew.start("publisher", 1, roles.send_paced, library, channel, workload, scale)
-        crew.hear(subscribers)
-        _start(crew, publishers, subscribers)
+        _start(crew, [*subscribers, *publishers])
         (took,) = crew.hear(subscribers)
         (sent,) = crew.hear(publishers)
     return latency_outcome(took, sent)
@@ -112,18 +110,16 @@ def _ping_pong(library: Library, workload: Workload, scale: Scale, leftovers: Le
         channels = (first, second)
         pongs = crew.start("the answering process", 1, roles.pong, library, channels, workload, scale)
         pings = crew.start("the asking process", 1, roles.ping, library, channels, workload, scale)
-        crew.hear([*pongs, *pings])
-        _start(crew, [*pongs, *pings], [])
+        _start(crew, [*pongs, *pings])
         (took,) = crew.hear(pings)
         crew.hear(pongs)
     return latency_outcome(took, scale.round_trips)
 
 
-def _start(crew: Crew, publishers: list[Child], subscribers: list[Child]) -> None:
-    crew.tell(publishers, roles.OPEN)
-    crew.hear(publishers)
+def _start(crew: Crew, everybody: list[Child]) -> None:
+    crew.hear(everybody)
     crew.note_files()
-    crew.tell([*subscribers, *publishers], time.monotonic_ns() + _HEAD_START)
+    crew.tell(everybody, time.monotonic_ns() + _HEAD_START)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """What the processes of a measurement do. Each runs one function, and talks to the coordinator over a pipe:
 
-    subscriber   -> READY                          -> Received, or its latencies
-    publisher    <- OPEN   -> READY   <- start     -> how many it sent
+    subscriber   -> READY   <- start     -> Received, or its latencies
+    publisher    -> READY   <- start     -> how many it sent
 
-`start` is a moment of CLOCK_MONOTONIC, the same for all. So all subscribers are ready before any publisher opens the
-channel, and no publisher starts before all have.
+All open the channel at the same time, since in some libraries either side waits for the other. `start` is a moment of
+CLOCK_MONOTONIC, the same for all, when all are ready.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from toroni.bench.library import Library, Publisher, Subscriber
 from toroni.bench.results import Received
 from toroni.bench.workloads import PACE, QUIET, Scale, Workload, batch_of
 
-READY, OPEN = "ready", "open"
+READY = "ready"
 _TURN = 0.25  # seconds that one receive may take
 _AT_ONCE = 100  # messages between two looks at the clock
 _TIMES = struct.Struct("<Qq")  # of Kind.ONE_WAY: the number, and the moment of sending
@@ -31,9 +31,8 @@ _Pipe = Connection
 class Publishing:
     """The part of a publisher that all workloads share."""
 
-    def __init__(self, pipe: _Pipe, library: Library, channel: Any, index: int) -> None:
-        assert pipe.recv() == OPEN
-        self.publisher: Publisher = library.publisher(channel, index)
+    def __init__(self, pipe: _Pipe, publisher: Publisher) -> None:
+        self.publisher = publisher
         pipe.send(READY)
         self.start: int = pipe.recv()
         _sleep_until(self.start)
@@ -43,7 +42,7 @@ def publish(pipe: _Pipe, library: Library, channel: Any, index: int, workload: W
     """A publisher of Kind.RATE: all as fast as it can, until the time is over."""
     messages = payload.messages(index, scale.count(workload), workload.size)
     last = payload.last(index, workload.size)
-    ready = Publishing(pipe, library, channel, index)
+    ready = Publishing(pipe, library.publisher(channel, index))
     publisher, deadline = ready.publisher, ready.start + int(scale.seconds * 1e9)
     sent = 0
     if library.batches:
@@ -109,7 +108,7 @@ def _received(checker: Checker, start: int) -> Received:
 
 def send_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
     """The publisher of Kind.ONE_WAY."""
-    ready = Publishing(pipe, library, channel, index)
+    ready = Publishing(pipe, library.publisher(channel, index))
     send, rest = ready.publisher.publish, b"x" * (workload.size - _TIMES.size)
     for number in range(scale.paced):
         _sleep_until(ready.start + int((number + 1) * PACE * 1e9))
@@ -136,9 +135,9 @@ def receive_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workl
 
 def ping(pipe: _Pipe, library: Library, channels: Any, index: int, workload: Workload, scale: Scale) -> None:
     """Sends on the first channel, waits for the answer on the second; reports half the nanoseconds."""
+    publisher = library.publisher(channels[0], 0)  # in this order: the other process does it the other way round
     subscriber = library.subscriber(channels[1], 0)
-    pipe.send(READY)
-    publisher = Publishing(pipe, library, channels[0], 0).publisher
+    Publishing(pipe, publisher)
     took = []
     for number in range(scale.round_trips):
         message = payload.message(0, number, workload.size)
@@ -154,8 +153,8 @@ def ping(pipe: _Pipe, library: Library, channels: Any, index: int, workload: Wor
 def pong(pipe: _Pipe, library: Library, channels: Any, index: int, workload: Workload, scale: Scale) -> None:
     """The other side of it."""
     subscriber = library.subscriber(channels[0], 0)
-    pipe.send(READY)
-    publisher = Publishing(pipe, library, channels[1], 0).publisher
+    publisher = library.publisher(channels[1], 0)
+    Publishing(pipe, publisher)
     for number in range(scale.round_trips):
         message = payload.message(0, number, workload.size)
         _answer(subscriber, message)
