@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format soak model interoperability idle benchmark clean machine
+.PHONY: help demo test test-python test-cpp lint format soak model interoperability idle benchmark bench instructions clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -56,8 +56,15 @@ interoperability: $(VENV)/installed  ## kills among our processes and foreign on
 idle: $(VENV)/installed  ## what an idle reader costs in SECONDS (default 30)
 	python -m pytest tests/test_cost.py -k idle -rP --idle-seconds $(or $(SECONDS),30)
 
-benchmark: $(VENV)/installed  ## what matching costs
+benchmark: $(VENV)/installed  ## what a message, and matching its topic, costs where nobody waits
+	python benchmarks/hot_paths.py
 	python benchmarks/matching.py
+
+bench: $(VENV)/tools-bench $(VENV)/installed  ## ours and all peers, in turn: half an hour
+	toroni bench $(ARGS)
+
+instructions: $(VENV)/installed  ## keeps the instructions a message, after a change that was meant
+	python -m pytest tests/test_instructions.py --keep-instructions -rP
 
 clean:  ## removes what was built
 	rm -rf $(BUILD) $(VENV)
@@ -71,6 +78,10 @@ $(VENV)/tools: pyproject.toml | machine
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet "nanobind>=3.1" "scikit-build-core>=0.10" \
 	  $$($(VENV)/bin/python tools/extra_requirements.py dev cli)
+	@touch $@
+
+$(VENV)/tools-bench: pyproject.toml $(VENV)/tools
+	$(VENV)/bin/python tools/extra_requirements.py bench plots | $(VENV)/bin/python -m pip install --quiet -r /dev/stdin
 	@touch $@
 
 $(VENV)/installed: $(VENV)/tools $(SOURCES)

@@ -59,14 +59,14 @@ bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& dea
         waiter.after_wait(false);
         return true;
     }
-    while (!reader.has_news()) {
-        if (deadline.has_passed()) return false;
+    bool has_come = false;
+    while (!(has_come = reader.has_news()) && !deadline.has_passed()) {
         waiter.before_wait();
         const auto result = listener.sleep(reader, deadline.remaining(look_again));
         waiter.after_wait(result != os::FutexResult::woken);
     }
     spin.learn(Clock::now() - began);
-    return true;
+    return has_come;
 }
 
 // What a request that asks is answered.

@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seconds", type=float, default=60.0)
     parser.addoption("--model-seconds", type=float, default=0.0)
     parser.addoption("--idle-seconds", type=float, default=3.0)
+    parser.addoption("--keep-instructions", action="store_true")
     parser.addoption("--kill-seconds", type=float, default=5.0)
 
 

@@ -197,7 +197,7 @@ def test_ratios_compare_like_with_like() -> None:
 
 @pytest.fixture
 def result() -> Result:
-    libraries: list[Library] = [ToroniBus(batches=False), Faulty("loses")]
+    libraries: list[Library] = [ToroniBus(batches=False), Faulty("loses"), Faulty("reorders")]
     made = empty_result(libraries, [ONE, MANY, Workload("L1", "one way", Kind.ONE_WAY)])
     made.outcomes = {
         "toroni": {
@@ -205,7 +205,8 @@ def result() -> Result:
             "T4": [Outcome(rate=1e6, one_order=True)],
             "L1": [Outcome(p50=9.5, p99=48.0)],
         },
-        "loses": {"T1": [Outcome(rate=1e6, loss=0.1)], "T4": [Outcome(error="publisher hangs")]},
+        "loses": {"T1": [Outcome(rate=2e6, loss=0.1)], "T4": [Outcome(error="publisher hangs")]},
+        "reorders": {"T1": [Outcome(rate=1e6)]},
     }
     made.floors = [[Floor("waking", "us", 8.0, 40.0)], [Floor("waking", "us", 10.0, 44.0)]]
     return made
@@ -213,11 +214,11 @@ def result() -> Result:
 
 def test_json_has_everything(result: Result) -> None:
     document = json.loads(result.to_json())
-    assert [one["name"] for one in document["libraries"]] == ["toroni", "loses"]
+    assert [one["name"] for one in document["libraries"]] == ["toroni", "loses", "reorders"]
     assert document["libraries"][0]["version"]
     assert document["outcomes"]["toroni"]["T1"][0]["rate"] == 2e6
     assert document["summaries"]["toroni"]["T1"]["rate_range"] == [2e6, 4e6]
-    assert document["comparisons"]["T1"] == [{"kind": BLOCKING, "ours": "toroni", "peer": "loses", "ratio": 3.0}]
+    assert document["comparisons"]["T1"] == [{"kind": BLOCKING, "ours": "toroni", "peer": "reorders", "ratio": 3.0}]
     assert document["median_floors"] == [{"name": "waking", "unit": "us", "value": 9.0, "p99": 42.0}]
     assert document["machine"]["cores"] == len(os.sched_getaffinity(0))
     again = Outcome(**document["outcomes"]["toroni"]["T1"][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import pickle
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import toroni
-from toroni import Bus, Message, rmp, tp
+from toroni import Bus, Drop, Message, rmp, tp
 
 
 def topics_of(messages: list[Message]) -> list[str]:
@@ -297,3 +298,66 @@ def test_what_a_restart_by_others_does_to_subscriptions(bus_name: str) -> None:
             reader.recv(timeout=0)
         bus.post("/a", b"2")
         assert next(reader).data == b"2"
+
+
+def test_arguments_of_post(bus_name: str) -> None:
+    with Bus(bus_name) as bus, bus.subscribe("/", descendants=True) as reader:
+        assert bus.post(topic="/a") == 0
+        assert (
+            bus.post("/a", b"1", b"2", bytearray(b"3"), memoryview(b"4"), descendants=True, backpressure=Drop()) == 17
+        )
+        assert [message.data for message in reader.recv_many()] == [b"", b"1234"]
+        wrong: list[tuple[tuple[object, ...], dict[str, object], str]] = [
+            ((), {}, "post() needs a topic"),
+            (("/a",), {"topic": "/b"}, "post() got two topics"),
+            ((b"/a",), {}, "a topic is a str; got bytes"),
+            (("/a", "text"), {}, "a bytes-like object is required, not 'str'"),
+            (("/a", b""), {"descendants": 1}, "descendants must be a bool"),
+            (("/a", b""), {"timeout": 1}, "post() has no argument 'timeout'"),
+            (("/a", b""), {"backpressure": 1}, "backpressure must be one of"),
+        ]
+        for arguments, keywords, words in wrong:
+            with pytest.raises(TypeError, match=re.escape(words)):
+                bus.post(*arguments, **keywords)  # type: ignore[arg-type]
+        with pytest.raises(toroni.InvalidArgument, match="NUL"):
+            bus.post("/a\0")
+        assert reader.recv(timeout=0) is None
+    for unmade in (Bus.__new__(Bus), toroni.Reader.__new__(toroni.Reader)):
+        with pytest.raises(TypeError, match="__init__"):
+            unmade.post("/a") if isinstance(unmade, Bus) else next(unmade)
+
+
+def test_post_many_to_one_topic(bus_name: str) -> None:
+    with Bus(bus_name) as bus, bus.subscribe("/a", descendants=True) as reader:
+        assert bus.post_many([b"1", bytearray(b"2"), b""], topic="/a/b") == 3
+        assert bus.post_many((number.to_bytes(2, "little") for number in range(300)), topic="/a") == 300
+        assert bus.post_many([b"all"], topic="/", descendants=True) == 1
+        messages = reader.recv_many(1000)
+        assert [(message.topic, message.data) for message in messages[:3]] == [
+            ("/a/b", b"1"),
+            ("/a/b", b"2"),
+            ("/a/b", b""),
+        ]
+        assert [message.data for message in messages[3:303]] == [number.to_bytes(2, "little") for number in range(300)]
+        assert (messages[303].topic, messages[303].data) == ("/", b"all")
+        for wrong, words in (([("/b", b"1")], "bytes-like"), ([b"1", "2"], "bytes-like"), (["1"], "bytes-like")):
+            with pytest.raises(TypeError, match=words):
+                bus.post_many(wrong, topic="/a")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match='or with topic="/a" payloads'):
+            bus.post_many([b"1"])  # type: ignore[list-item]
+        assert reader.recv(timeout=0) is None
+
+
+def test_messages_are_made_of_the_memory_of_those_that_are_gone(bus_name: str) -> None:
+    """And are themselves all the same."""
+    with Bus(bus_name, capacity="1 MiB") as bus, bus.subscribe("/", descendants=True) as reader:
+        kept = []
+        for turn in range(6):
+            bus.post_many([(f"/{number % 7}", b"%d %d" % (turn, number)) for number in range(3000)])
+            messages: list[toroni.Message] = []
+            while len(messages) < 3000:
+                messages += reader.recv_many(700)
+            for number, message in enumerate(messages):
+                assert (message.topic, message.data) == (f"/{number % 7}", b"%d %d" % (turn, number))
+            kept += messages[turn::100]
+        assert [message.data.split()[0] for message in kept] == [b"%d" % turn for turn in range(6) for _ in range(30)]

@@ -15,4 +15,4 @@ def requirements(text: str, extra: str) -> list[str]:
 
 if __name__ == "__main__":
     pyproject = (Path(__file__).parent.parent / "pyproject.toml").read_text()
-    print(*(name for extra in sys.argv[1:] for name in requirements(pyproject, extra)))
+    print(*(name for extra in sys.argv[1:] for name in requirements(pyproject, extra)), sep="\n")

@@ -174,3 +174,36 @@ TEST(who_asks_for_another_notifier_is_told_both) {
     options.notifier.reset();
     CHECK(ring::Memory::open(options)->notifier() == all_notifiers[2]);
 }
+
+TEST(a_reader_spins_only_after_a_short_wait) {
+    blocking::Spin spin;
+    CHECK(!spin.is_worth_it());  // who waits for the first message sleeps
+    spin.learn(os::Nanoseconds{10'000});
+    CHECK(spin.is_worth_it());
+    int looks = 0;
+    CHECK(spin.wait([&] { return ++looks == 15; }, os::Nanoseconds{0}));
+    looks = 0;
+    CHECK(!spin.wait([&] { return ++looks == 0; }, os::Nanoseconds{0}));  // no time: a few looks, and no more
+    CHECK(looks >= 20 && looks <= 40);
+    spin.learn(blocking::Spin::longest);
+    CHECK(!spin.is_worth_it());
+}
+
+TEST(a_wait_on_a_fast_stream_needs_no_waking) {
+    const Notified notified(all_notifiers[0]);
+    ring::Reader reader(notified.memory, {}, "");
+    const auto listener = blocking::make_listener(notified.memory, const_cast<blocking::Watchers&>(notified.watchers));
+    const auto wait = [&](std::optional<os::Nanoseconds> timeout) {
+        NoSignals waiter;
+        return blocking::wait_for_news(reader, *listener, Deadline(timeout), waiter);
+    };
+    notified.write(1);
+    CHECK(wait(patience));  // it is there
+    std::vector<Received> received;
+    CHECK(read(reader, received) == ring::ReadStatus::messages);
+    CHECK(!wait(os::Nanoseconds{2'000'000}));  // nothing comes: it sleeps, and says so
+    CHECK(!listener->spin.is_worth_it());
+    listener->spin.learn(os::Nanoseconds{0});
+    CHECK(!wait(os::Nanoseconds{2'000'000}));  // it spins in vain, then sleeps, and has learnt
+    CHECK(!listener->spin.is_worth_it());
+}
