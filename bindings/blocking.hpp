@@ -55,9 +55,10 @@ bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& dea
     if (spin.is_worth_it() && Spin::look(has_news)) return true;  // too short a time to give anything up
     const auto began = Clock::now();
     waiter.before_wait();
-    if (spin.is_worth_it() && spin.wait(has_news, deadline.remaining(Spin::longest))) {
-        waiter.after_wait(false);
-        return true;
+    if (spin.is_worth_it()) {
+        const bool has_come = spin.wait(has_news, deadline.remaining(Spin::longest));
+        waiter.after_wait(!has_come);  // a signal that came meanwhile interrupts no sleep
+        if (has_come) return true;
     }
     bool has_come = false;
     while (!(has_come = reader.has_news()) && !deadline.has_passed()) {
@@ -65,7 +66,7 @@ bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& dea
         const auto result = listener.sleep(reader, deadline.remaining(look_again));
         waiter.after_wait(result != os::FutexResult::woken);
     }
-    spin.learn(Clock::now() - began);
+    spin.learn(has_come ? Nanoseconds(Clock::now() - began) : Spin::longest);
     return has_come;
 }
 

@@ -27,7 +27,10 @@ public:
         static thread_local SpareBlock block;
         return block;
     }
-    ~SpareBlock() override { std::free(spare_); }
+    ~SpareBlock() override {  // a thread may post even after that
+        spare_size_ = 0;
+        std::free(std::exchange(spare_, nullptr));
+    }
     SpareBlock(const SpareBlock&) = delete;
     SpareBlock& operator=(const SpareBlock&) = delete;
 

@@ -147,8 +147,9 @@ nb::object TopicReader::pop() {
 }
 
 nb::object TopicReader::recv(std::optional<double> timeout) {
+    const auto limit = to_timeout(timeout);
     if (is_at_hand()) return pop();
-    const blocking::Deadline deadline(to_timeout(timeout));
+    const blocking::Deadline deadline(limit);
     const Use use(*this, deadline);
     return use && fill(deadline) ? pop() : nb::none();
 }

@@ -46,8 +46,8 @@ Raises:
     As `recv`. InvalidArgument: `max` is less than 1.)")
         .def(
             "borrow",
-            [](nb::handle self, std::optional<double> timeout) {
-                return nb::inst_ptr<TopicReader>(self)->borrow(self, timeout);
+            [](nb::handle_t<TopicReader> self, std::optional<double> timeout) {
+                return native<TopicReader>(self.ptr()).borrow(self, timeout);
             },
             nb::arg("timeout") = nb::none(),
             nb::sig("def borrow(self, timeout: float | None = None) -> BorrowedMessage | None"),

@@ -325,6 +325,20 @@ def test_arguments_of_post(bus_name: str) -> None:
     for unmade in (Bus.__new__(Bus), toroni.Reader.__new__(toroni.Reader)):
         with pytest.raises(TypeError, match="__init__"):
             unmade.post("/a") if isinstance(unmade, Bus) else next(unmade)
+    with pytest.raises(TypeError):
+        toroni.Reader.__new__(toroni.Reader).borrow(0)
+    with pytest.raises(TypeError):
+        toroni.Reader.borrow(5, 0)  # type: ignore[call-overload]
+
+
+def test_a_bad_timeout_whatever_is_there(bus_name: str) -> None:
+    with Bus(bus_name) as bus, bus.subscribe("/a") as reader:
+        bus.post_many([b"1", b"2"], topic="/a")
+        for _ in range(2):
+            for wrong in (-1, float("nan")):
+                with pytest.raises(toroni.InvalidArgument):
+                    reader.recv(timeout=wrong)
+            assert reader.recv(timeout=0) is not None
 
 
 def test_post_many_to_one_topic(bus_name: str) -> None:
