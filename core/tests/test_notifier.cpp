@@ -192,7 +192,8 @@ TEST(a_reader_spins_only_after_a_short_wait) {
 TEST(a_wait_on_a_fast_stream_needs_no_waking) {
     const Notified notified(all_notifiers[0]);
     ring::Reader reader(notified.memory, {}, "");
-    const auto listener = blocking::make_listener(notified.memory, const_cast<blocking::Watchers&>(notified.watchers));
+    blocking::Watchers watchers;
+    const auto listener = blocking::make_listener(notified.memory, watchers);
     const auto wait = [&](std::optional<os::Nanoseconds> timeout) {
         NoSignals waiter;
         return blocking::wait_for_news(reader, *listener, Deadline(timeout), waiter);
@@ -206,4 +207,21 @@ TEST(a_wait_on_a_fast_stream_needs_no_waking) {
     listener->spin.learn(os::Nanoseconds{0});
     CHECK(!wait(os::Nanoseconds{2'000'000}));  // it spins in vain, then sleeps, and has learnt
     CHECK(!listener->spin.is_worth_it());
+}
+
+TEST(signals_are_looked_at_between_a_spin_in_vain_and_the_sleep) {
+    struct Counting : NoSignals {
+        int looks = 0;
+        void after_wait(bool maybe_signal) { looks += maybe_signal; }
+    };
+    const Notified notified(all_notifiers[0]);
+    ring::Reader reader(notified.memory, {}, "");
+    blocking::Watchers watchers;
+    const auto listener = blocking::make_listener(notified.memory, watchers);
+    for (const bool spins : {false, true}) {
+        listener->spin.learn(os::Nanoseconds{spins ? 0 : 1'000'000});
+        Counting waiter;
+        CHECK(!blocking::wait_for_news(reader, *listener, Deadline(os::Nanoseconds{2'000'000}), waiter));
+        CHECK_EQUAL(waiter.looks, spins ? 2 : 1);  // the sleep that timed out is the other
+    }
 }
