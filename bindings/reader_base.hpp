@@ -130,8 +130,8 @@ private:
     std::optional<base::Position> last_position_;
 };
 
-// One run takes no more than this, so that a reader that is nearly overtaken gets something done.
-// Of one call: what comes after it finds the memory of the messages before, still in the processor's cache.
+// One run takes no more than this: a reader that is nearly overtaken gets something done, and the next run finds the
+// memory of this one's messages in the processor's cache.
 inline constexpr std::uint64_t most_bytes_a_run = 128 * 1024;
 
 void bind_reader_base(nb::module_& module);

@@ -15,21 +15,16 @@ def statistics() -> Statistics:
         return stream.stats()
 
 
-def active_readers() -> int:
-    """How many readers writers wait for."""
-    with rmp.Stream(BUS, notifier="multicast", role="writer") as stream:
-        return sum(reader.active for reader in stream.readers())
-
-
 def stat(counters: Counters) -> str:
     """All counters, a line each."""
-    bus = statistics()
+    with rmp.Stream(BUS, notifier="multicast", role="writer") as stream:
+        bus, active = stream.stats(), sum(reader.active for reader in stream.readers())
     lines = {
         "Backpressure count": bus.backpressure,
         "Expired reader count": bus.losses,
         "Write notifications count": bus.notifications,
         "Freepos": bus.position,
-        "Active readers": active_readers(),
+        "Active readers": active,
         "Sum latency": f"{_ms(counters.get(Counter.LATENCY_NS_SUM)):.5f} (ms)",
         "Sum throughput-first-last-duration": f"{_ms(counters.get(Counter.FIRST_LAST_DURATION_NS_SUM)):.5f} (ms)",
         "Sum writer-duration": f"{_ms(counters.get(Counter.WRITER_DURATION_NS_SUM)):.5f} (ms)",

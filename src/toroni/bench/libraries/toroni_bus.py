@@ -7,14 +7,9 @@ from functools import partial
 
 import toroni
 from toroni import Bus, Wait
-from toroni.bench.library import Payload, Setup
+from toroni.bench.library import Payload, Publisher, Setup, Subscriber
 
 _TOPIC = "/bench"
-
-
-def capacity(setup: Setup) -> int:
-    """Room for a few of the largest messages."""
-    return max(4 << 20, 8 << (setup.size - 1).bit_length())
 
 
 class _Publisher:
@@ -56,15 +51,15 @@ class ToroniBus:
         self.batches = batches
 
     def open(self, setup: Setup) -> Setup:
-        """Makes the bus."""
-        Bus(setup.name, capacity=capacity(setup)).close()
+        """Makes the bus, with room for a few of the largest messages."""
+        Bus(setup.name, capacity=max(4 << 20, 8 << (setup.size - 1).bit_length())).close()
         return setup
 
-    def publisher(self, channel: Setup, index: int) -> _Publisher:
+    def publisher(self, channel: Setup, index: int) -> Publisher:
         """Opens it to post."""
         return _Publisher(channel)
 
-    def subscriber(self, channel: Setup, index: int) -> _Subscriber:
+    def subscriber(self, channel: Setup, index: int) -> Subscriber:
         """Opens it to read."""
         return _Subscriber(channel)
 

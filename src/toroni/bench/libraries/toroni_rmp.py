@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toroni import Wait, rmp
-from toroni.bench.libraries.toroni_bus import capacity
-from toroni.bench.library import Payload, Setup
+from toroni.bench.libraries.toroni_bus import ToroniBus
+from toroni.bench.library import Payload, Publisher, Setup, Subscriber
 
 
 class _Publisher:
@@ -36,27 +36,17 @@ class _Subscriber:
         self._stream.close()
 
 
-class ToroniRmp:
-    """`toroni.rmp.Stream`."""
+class ToroniRmp(ToroniBus):
+    """`toroni.rmp.Stream`. What is opened and removed is the same."""
 
-    name = "toroni.rmp, batches"
-    module: str | None = None
-    batches = True
-    polls = False
+    def __init__(self) -> None:
+        super().__init__(batches=True)
+        self.name = "toroni.rmp, batches"
 
-    def open(self, setup: Setup) -> Setup:
-        """Makes the stream."""
-        rmp.Stream(setup.name, capacity=capacity(setup)).close()
-        return setup
-
-    def publisher(self, channel: Setup, index: int) -> _Publisher:
+    def publisher(self, channel: Setup, index: int) -> Publisher:
         """Opens it to write."""
         return _Publisher(channel)
 
-    def subscriber(self, channel: Setup, index: int) -> _Subscriber:
+    def subscriber(self, channel: Setup, index: int) -> Subscriber:
         """Opens it to read."""
         return _Subscriber(channel)
-
-    def close(self, channel: Setup) -> None:
-        """Removes it."""
-        rmp.unlink(channel.name)
