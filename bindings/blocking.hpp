@@ -110,12 +110,13 @@ public:
           request_(request),
           waiter_(waiter),
           result_(result),
+          rest_(request.messages),
           room_(memory) {
         if (request.overwrite && !request.may_wait) rule_ = ring::RoomRule::overwrite;
     }
 
     void run() {
-        while (result_.count < request_.messages.size()) {
+        while (rest_.size() != 0) {
             if (request_.may_wait && !request_.sleep && rule_ == ring::RoomRule::respect && room_.is_others_turn() &&
                 room_.holder() != writer_.stalled_turn.load(std::memory_order_relaxed)) {
                 queue();
@@ -129,6 +130,7 @@ public:
             writer_.unlock();
             result_.count += published.count;  // before anything that may throw
             if (published.count != 0) result_.last = published.last;
+            rest_ = rest_.from(published.count);
             const bool has_room = published.status != ring::PublishStatus::no_room;
             // Who is in the way may sleep because somebody was killed before it could announce what it wrote.
             const bool announce = published.anything || (!has_room && !met_backpressure_ && waits());
@@ -145,8 +147,7 @@ private:
     // After a wait in vain one message overtakes the slowest reader, which is in nobody's way then; the others are
     // waited for like before.
     [[nodiscard]] ring::Batch next() const {
-        const auto rest = request_.messages.from(result_.count);
-        return rule_ == ring::RoomRule::overwrite && waits() ? rest.first(1) : rest;
+        return rule_ == ring::RoomRule::overwrite && waits() ? rest_.first() : rest_;
     }
     [[nodiscard]] bool waits() const { return request_.may_wait || request_.ask; }
 
@@ -210,7 +211,7 @@ private:
     // False: no room, and that is final.
     bool make_room(base::Position room_end, std::uint32_t sequence) {
         if (!std::exchange(met_backpressure_, true)) writer_.count_backpressure();
-        if (request_.ask) return ask(request_.messages.length(result_.count), sequence);
+        if (request_.ask) return ask(rest_.length(), sequence);
         if (!request_.may_wait) return false;
         return request_.sleep ? sleep(room_end) : wait_for_room(sequence);
     }
@@ -273,6 +274,7 @@ private:
     const WriteRequest& request_;
     Waiter& waiter_;
     WriteResult& result_;
+    ring::Batch rest_;
     ring::Room room_;
     std::optional<Deadline> deadline_;
     std::optional<base::Position> slept_for_;

@@ -7,49 +7,41 @@ namespace toroni::bindings {
 namespace {
 
 class Bus : public StreamBase {
+public:
+    using StreamBase::outbox;
     using StreamBase::StreamBase;
-};
-
-// The keyword arguments of a native call.
-struct PostOptions {
-    bool descendants = false;
-    nb::handle backpressure = nb::none();
-    nb::handle topic;
-
-    PostOptions(PyObject* const* values, PyObject* names) {
-        const Py_ssize_t count = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
-        for (Py_ssize_t i = 0; i < count; ++i) {
-            PyObject* name = PyTuple_GET_ITEM(names, i);
-            if (PyUnicode_CompareWithASCIIString(name, "descendants") == 0) {
-                if (!PyBool_Check(values[i])) throw nb::type_error("descendants must be a bool");
-                descendants = values[i] == Py_True;
-            } else if (PyUnicode_CompareWithASCIIString(name, "backpressure") == 0) {
-                backpressure = values[i];
-            } else if (PyUnicode_CompareWithASCIIString(name, "topic") == 0) {
-                topic = values[i];
-            } else {
-                throw nb::type_error(nb::str("post() has no argument {}").format(nb::repr(name)).c_str());
-            }
-        }
+    // For messages that are created now.
+    [[nodiscard]] Outbox outbox(bool descendants) const {
+        const ring::Memory& memory = *writing_session()->memory;
+        return Outbox(writing_session()->writer.max_body(), memory.generation(), descendants);
     }
 };
 
 nb::object post_message(const Bus& self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-    PostOptions options(arguments + count, names);
-    if (count != 0 && options.topic.is_valid()) throw nb::type_error("post() got two topics");
-    if (count == 0 && !options.topic.is_valid()) throw nb::type_error("post() needs a topic");
+    bool descendants = false;
+    nb::handle backpressure = nb::none(), topic;
+    take_keywords("post", arguments + count, names, [&](const auto& is, nb::handle value) {
+        if (is("descendants")) {
+            if (!PyBool_Check(value.ptr())) throw nb::type_error("descendants must be a bool");
+            descendants = value.ptr() == Py_True;
+        } else if (is("backpressure")) {
+            backpressure = value;
+        } else if (is("topic")) {
+            topic = value;
+        } else {
+            return false;
+        }
+        return true;
+    });
+    if (count != 0 && topic.is_valid()) throw nb::type_error("post() got two topics");
+    if (count == 0 && !topic.is_valid()) throw nb::type_error("post() needs a topic");
     Py_ssize_t first = 0;
-    if (!options.topic.is_valid()) options.topic = arguments[first++];
-    const auto session = self.writing_session();
-    Outbox messages;
-    messages.reserve(static_cast<std::size_t>(count) + 1);
-    messages.add_topic(session->memory->generation(), options.descendants, options.topic);
+    if (!topic.is_valid()) topic = arguments[first++];
+    Outbox messages = self.outbox(descendants);
+    messages.add_topic(topic);
     for (Py_ssize_t i = first; i < count; ++i) messages.add_part(arguments[i]);
-    messages.end_message(session->writer.max_body());
-    const auto result = options.backpressure.is_none()
-                            ? self.write(*session, messages, self.default_policy())
-                            : self.write(*session, messages, to_policy(options.backpressure));
-    return result.count == 0 ? nb::none() : nb::steal(PyLong_FromUnsignedLongLong(result.last));
+    messages.end_message();
+    return self.write_one(messages, backpressure);
 }
 
 PyObject* post(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) noexcept {
@@ -80,7 +72,7 @@ PyMethodDef native_methods[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 // One message of post_many: a tuple of a topic and its buffers.
-void add_tuple(Outbox& messages, topic::Generation generation, bool descendants, nb::handle item) {
+void add_tuple(Outbox& messages, nb::handle item) {
     // A list may change under us: then its copy does not.
     const nb::object fields = PyList_Check(item.ptr()) ? nb::object(nb::tuple(item)) : nb::borrow(item);
     if (!PyTuple_Check(fields.ptr()) || PyTuple_GET_SIZE(fields.ptr()) == 0) {
@@ -88,7 +80,7 @@ void add_tuple(Outbox& messages, topic::Generation generation, bool descendants,
             "post_many takes tuples of a topic and its buffers: [(\"/a\", b\"1\"), (\"/b\", b\"2\")], or with "
             "topic=\"/a\" payloads: [b\"1\", b\"2\"]");
     }
-    messages.add_topic(generation, descendants, PyTuple_GET_ITEM(fields.ptr(), 0));
+    messages.add_topic(PyTuple_GET_ITEM(fields.ptr(), 0));
     for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(fields.ptr()); ++i) {
         messages.add_part(PyTuple_GET_ITEM(fields.ptr(), i));
     }
@@ -96,31 +88,26 @@ void add_tuple(Outbox& messages, topic::Generation generation, bool descendants,
 
 std::size_t post_many(const Bus& self, nb::iterable iterable, nb::handle topic, bool descendants,
                       nb::handle backpressure) {
-    const auto session = self.writing_session();
-    const Policy chosen = self.policy(backpressure);
-    Outbox messages;
+    Outbox messages = self.outbox(descendants);
     messages.reserve_for(iterable, 2);
-    const auto generation = session->memory->generation();
-    const auto longest = session->writer.max_body();
     for (nb::handle item : iterable) {
         if (topic.is_none()) {
-            add_tuple(messages, generation, descendants, item);
+            add_tuple(messages, item);
         } else {
-            messages.add_topic(generation, descendants, topic);
+            messages.add_topic(topic);
             messages.add_part(item);
         }
-        messages.end_message(longest);
+        messages.end_message();
     }
-    return self.write(*session, messages, chosen).count;
+    return self.write(messages, self.policy(backpressure)).count;
 }
 
 // A message of now, complete with its generation, to be written as a raw one later.
 nb::bytes encode(const Bus& self, nb::handle topic, nb::args buffers, bool descendants) {
-    const auto session = self.writing_session();
-    Outbox messages;
-    messages.add_topic(session->memory->generation(), descendants, topic);
+    Outbox messages = self.outbox(descendants);
+    messages.add_topic(topic);
     for (nb::handle buffer : buffers) messages.add_part(buffer);
-    messages.end_message(session->writer.max_body());
+    messages.end_message();
     return messages.joined();
 }
 
@@ -129,16 +116,15 @@ void check_policy(const Bus& self, nb::handle backpressure) { static_cast<void>(
 
 // How many were written, and what was raised then, or None.
 nb::tuple post_encoded(const Bus& self, const nb::list& bodies, nb::handle backpressure) {
-    const auto session = self.writing_session();
-    Outbox messages;
+    Outbox messages = self.outbox();
     messages.reserve_for(bodies, 1);
     for (nb::handle body : bodies) {
         messages.add_part(body);
-        messages.end_message(session->writer.max_body());
+        messages.end_message();
     }
     blocking::WriteResult result;
     try {
-        self.write(*session, messages, self.policy(backpressure), result);
+        self.write(messages, self.policy(backpressure), result);
     } catch (const nb::python_error& error) {
         return nb::make_tuple(result.count, nb::borrow(error.value()));
     }

@@ -29,6 +29,19 @@ PyObject* guarded(Code&& code) noexcept {
     return nullptr;
 }
 
+// The keyword arguments of a METH_FASTCALL function: `take(is, value)` for each, where is("name") tells whether it is
+// that one; false if it is none.
+template <class Take>
+void take_keywords(const char* function, PyObject* const* values, PyObject* names, Take&& take) {
+    const Py_ssize_t count = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        PyObject* name = PyTuple_GET_ITEM(names, i);
+        const auto is = [name](const char* expected) { return PyUnicode_CompareWithASCIIString(name, expected) == 0; };
+        if (take(is, nb::handle(values[i]))) continue;
+        throw nb::type_error(nb::str("{}() has no argument {}").format(function, nb::repr(name)).c_str());
+    }
+}
+
 // tp_iternext of a class with next().
 template <class T>
 PyObject* next_of(PyObject* self) noexcept {

@@ -14,7 +14,10 @@ namespace toroni::bindings {
 struct Session {
     // `custom` is the application's own notifier, none if the bus uses one of ours. Needs no GIL.
     Session(std::shared_ptr<ring::Memory> opened, std::shared_ptr<CustomNotifier> custom)
-        : memory(std::move(opened)), writer(memory), notifier(std::move(custom)) {
+        : memory(std::move(opened)),
+          writer(memory),
+          notifier(std::move(custom)),
+          notifier_is_custom(notifier != nullptr) {
         if (!notifier) notifier = blocking::make_notifier(memory->notifier());
     }
     [[nodiscard]] std::unique_ptr<blocking::Listener> listen() {
@@ -27,6 +30,7 @@ struct Session {
     std::shared_ptr<ring::Memory> memory;
     ring::Writer writer;
     std::shared_ptr<blocking::Notifier> notifier;
+    bool notifier_is_custom;
     blocking::Watchers watchers;
 };
 

@@ -44,12 +44,21 @@ ring::Role to_role(const std::string& role) {
     raise("InvalidArgument", "role must be 'both', 'reader' or 'writer'; got '" + role + "'");
 }
 
-// Asks the application's callable about slow readers.
+// Asks the application's callable about slow readers. Keeps the session from the moment on when Python code may run,
+// which may close the bus.
 class WriteWaiter : public PythonWaiter {
 public:
-    WriteWaiter(const ring::Writer& writer, nb::handle callable) : writer_(writer), callable_(callable) {}
+    WriteWaiter(const std::shared_ptr<Session>& session, nb::handle callable)
+        : session_(session), writer_(session->writer), callable_(callable) {
+        if (session->notifier_is_custom) keep();
+    }
+    void before_wait() {
+        keep();
+        PythonWaiter::before_wait();
+    }
     blocking::Answer ask(std::uint64_t length) {
         using blocking::Answer;
+        keep();
         return with_gil([&] {
             const auto now = blocking::Clock::now();
             if (attempt_++ == 0) began_ = now;
@@ -67,6 +76,11 @@ public:
     }
 
 private:
+    void keep() {
+        if (!kept_) kept_ = session_;
+    }
+    const std::shared_ptr<Session>& session_;
+    std::shared_ptr<Session> kept_;
     const ring::Writer& writer_;
     nb::handle callable_;
     std::size_t attempt_ = 0;
@@ -97,24 +111,35 @@ std::shared_ptr<Session> StreamBase::open(const ring::Options& options, std::sha
     return std::make_shared<Session>(ring::Memory::open(options), std::move(custom));
 }
 
-std::shared_ptr<Session> StreamBase::session() const {
+const std::shared_ptr<Session>& StreamBase::session() const {
     if (!session_) raise("Closed", "'" + name_ + "' is closed");
     return session_;
 }
 
-std::shared_ptr<Session> StreamBase::writing_session() const {
+const std::shared_ptr<Session>& StreamBase::writing_session() const {
     if (session_ && session_->memory->may_write()) return session_;
     static_cast<void>(session());
     raise("InvalidArgument", "'" + name_ + "' was opened with role='reader'");
 }
 
-blocking::WriteResult StreamBase::write(Session& session, Outbox& messages, const Policy& policy) const {
+blocking::WriteResult StreamBase::write(const Outbox& messages, const Policy& policy) const {
     blocking::WriteResult result;
-    write(session, messages, policy, result);
+    write(messages, policy, result);
     return result;
 }
 
-void StreamBase::write(Session& session, Outbox& messages, const Policy& policy, blocking::WriteResult& result) const {
+nb::object StreamBase::write_one(const Outbox& messages, nb::handle backpressure) const {
+    const auto result =
+        backpressure.is_none() ? write(messages, default_policy_) : write(messages, to_policy(backpressure));
+    if (result.count == 0) return nb::none();
+    nb::object position = nb::steal(PyLong_FromUnsignedLongLong(result.last));
+    if (!position.is_valid()) throw nb::python_error();
+    return position;
+}
+
+void StreamBase::write(const Outbox& messages, const Policy& policy, blocking::WriteResult& result) const {
+    const std::shared_ptr<Session>& shared = writing_session();
+    Session& session = *shared;
     const ring::Batch batch = messages.batch();
     const blocking::WriteRequest request{.messages = batch,
                                          .may_wait = policy.may_wait,
@@ -122,7 +147,7 @@ void StreamBase::write(Session& session, Outbox& messages, const Policy& policy,
                                          .sleep = policy.sleep,
                                          .ask = !policy.ask.is_none(),
                                          .timeout = policy.timeout};
-    WriteWaiter waiter(session.writer, policy.ask);
+    WriteWaiter waiter(shared, policy.ask);
     if (messages.total() > copy_without_gil) waiter.before_wait();
     blocking::write(*session.memory, session.writer, *session.notifier, request, waiter, result);
     waiter.finish();
@@ -131,7 +156,7 @@ void StreamBase::write(Session& session, Outbox& messages, const Policy& policy,
         raise("BusDamaged", "the writer mutex of '" + name_ + "' is damaged; remove the bus and make it anew");
     }
     if (result.status == blocking::WriteStatus::no_room && !policy.drop) {
-        raise_no_room(*session.memory, session.writer, batch.length(result.count), result.count);
+        raise_no_room(*session.memory, session.writer, batch.from(result.count).length(), result.count);
     }
 }
 

@@ -29,16 +29,21 @@ public:
     void close() { session_.reset(); }
     [[nodiscard]] bool is_closed() const { return session_ == nullptr; }
     [[nodiscard]] const std::string& name() const { return name_; }
-    [[nodiscard]] std::shared_ptr<Session> session() const;          // raises Closed
-    [[nodiscard]] std::shared_ptr<Session> writing_session() const;  // and InvalidArgument for role="reader"
+    // Good until Python code may run; then a copy is.
+    [[nodiscard]] const std::shared_ptr<Session>& session() const;          // raises Closed
+    [[nodiscard]] const std::shared_ptr<Session>& writing_session() const;  // and InvalidArgument for role="reader"
 
     [[nodiscard]] const Policy& default_policy() const { return default_policy_; }
     [[nodiscard]] Policy policy(nb::handle backpressure) const {
         return backpressure.is_none() ? default_policy_ : to_policy(backpressure);
     }
-    blocking::WriteResult write(Session& session, Outbox& messages, const Policy& policy) const;
+    // An empty one. Raises as writing_session().
+    [[nodiscard]] Outbox outbox() const { return Outbox(writing_session()->writer.max_body()); }
+    blocking::WriteResult write(const Outbox& messages, const Policy& policy) const;
     // `result` says what was written also where it raises.
-    void write(Session& session, Outbox& messages, const Policy& policy, blocking::WriteResult& result) const;
+    void write(const Outbox& messages, const Policy& policy, blocking::WriteResult& result) const;
+    // Where the message went; None if it was dropped.
+    [[nodiscard]] nb::object write_one(const Outbox& messages, nb::handle backpressure) const;
 
     // For Python's cycle collector: a policy may be a callable that leads back here.
     static int traverse(PyObject* self, visitproc visit, void* arg);

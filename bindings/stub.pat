@@ -67,3 +67,7 @@ _core.Bus.post_many$:
     @overload
     def post_many(self, messages: Iterable[AnyBuffer], *, topic: str, descendants: bool = False, backpressure: Backpressure | None = None) -> int:
         \doc
+
+_core.Stream.write$:
+    def write(self, *buffers: AnyBuffer, backpressure: Backpressure | None = None) -> int | None:
+        \doc

@@ -12,10 +12,10 @@ namespace toroni::bindings {
 namespace {
 
 nb::bytes encode(nb::handle topic, nb::args buffers, topic::Generation generation, bool descendants) {
-    Outbox messages;
-    messages.add_topic(generation, descendants, topic);
+    Outbox messages(base::max_capacity, generation, descendants);
+    messages.add_topic(topic);
     for (nb::handle buffer : buffers) messages.add_part(buffer);
-    messages.end_message(base::max_capacity);
+    messages.end_message();
     return messages.joined();
 }
 

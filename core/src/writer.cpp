@@ -35,8 +35,18 @@ Writer::Plan Writer::plan(const Batch& messages, RoomRule rule, Position free_po
         else plan.no_room = true;
         return rule == RoomRule::overwrite;
     };
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-        const Placement placement = place(plan.end, messages.length(i), memory_->capacity());
+    // Mostly all of them go behind each other, before the ring's end and five bytes more.
+    const std::uint64_t size = messages.bytes() + messages.size() * base::frame_header_size;
+    const bool in_a_row = size + base::frame_header_size < bytes_to_ring_end(free_pos, memory_->capacity());
+    if (in_a_row && fits(free_pos + size)) {
+        plan.end = free_pos + size;
+        plan.count = messages.size();
+        return plan;
+    }
+    plan.no_room = false;
+    const Part* part = messages.parts();
+    while (plan.count < messages.size()) {
+        const Placement placement = place(plan.end, Batch::pass(part), memory_->capacity());
         const bool spans_too_much = placement.frame != free_pos && this->spans_too_much(free_pos, placement.end);
         if (spans_too_much && plan.count == 0) {
             // Padding first, so that readers can pass it.
@@ -69,23 +79,42 @@ void Writer::claim(Position end) noexcept {
     base::fence::seq_cst();
 }
 
-void Writer::write_skip(Position at, std::uint64_t skip) noexcept {
+namespace {
+
+void write_skip(std::byte* at, std::uint64_t skip) noexcept {
     if (skip < base::frame_header_size) return;  // a blank tail has no header
-    write_header(memory_->data() + (at & (memory_->capacity() - 1)), base::FrameType::padding,
-                 skip - base::frame_header_size);
+    write_header(at, base::FrameType::padding, skip - base::frame_header_size);
 }
 
-Position Writer::write_frame(std::span<const Part> parts, std::uint64_t length, Position at) noexcept {
-    const Placement placement = place(at, length, memory_->capacity());
-    write_skip(at, placement.skip);
-    std::byte* to = memory_->data() + (placement.frame & (memory_->capacity() - 1));
-    write_header(to, base::FrameType::message, length);
-    to += base::frame_header_size;
-    for (const Part& part : parts) {
-        base::copy_to_ring(to, part.data, part.size);
-        to += part.size;
+void write_body(std::byte* to, const Part* part) noexcept {
+    while (true) {
+        base::copy_to_ring(to, part->data, part->size);
+        if (part->ends_message) return;
+        to += part++->size;
     }
-    return placement.frame;
+}
+
+}  // namespace
+
+// The position of the last frame.
+Position Writer::write_frames(const Batch& messages, std::size_t count, Position at, Landmarks& landmarks) noexcept {
+    std::byte* const data = memory_->data();
+    const std::uint64_t capacity = memory_->capacity();
+    Position last = at;
+    const Part* next = messages.parts();
+    for (std::size_t i = 0; i < count; ++i) {
+        const Part* const parts = next;
+        const std::uint64_t length = Batch::pass(next);
+        const Placement placement = place(at, length, capacity);
+        if (placement.skip != 0) write_skip(data + (at & (capacity - 1)), placement.skip);
+        std::byte* const frame = data + (placement.frame & (capacity - 1));
+        write_header(frame, base::FrameType::message, length);
+        write_body(frame + base::frame_header_size, parts);
+        last = placement.frame;
+        landmarks.pass(last);
+        at = placement.end;
+    }
+    return last;
 }
 
 Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
@@ -102,25 +131,19 @@ Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
     if (plan.no_room) published.room_end = slowest_.room_end();
     if (!published.anything) return published;
 
-    std::optional<Count> count;
-    if (extension != nullptr) count = tally::reconcile(*memory_, free_pos);  // before its frames are overwritten
+    std::optional<tally::Total> total;
+    if (extension != nullptr) total = tally::reconcile(*memory_, free_pos);  // before its frames are overwritten
     claim(plan.end);
-    Landmarks landmarks(memory_->capacity());
-    Position at = free_pos;
-    std::uint64_t bytes = 0;
-    for (std::size_t i = 0; i < plan.count; ++i) {
-        const std::uint64_t length = messages.length(i);
-        published.last = write_frame(messages[i], length, at);
-        landmarks.pass(published.last);
-        at = published.last + base::frame_header_size + length;
-        bytes += length;
-    }
-    if (plan.count == 0) write_skip(free_pos, plan.end - free_pos);
+    Landmarks landmarks(memory_->capacity(), free_pos);
+    if (plan.count != 0) published.last = write_frames(messages, plan.count, free_pos, landmarks);
+    else write_skip(memory_->data() + (free_pos & (memory_->capacity() - 1)), plan.end - free_pos);
     header.free_pos.store(plan.end, std::memory_order_release);  // pairs with Reader::begin
 
     if (extension != nullptr) {
         landmarks.store(*extension);
-        tally::publish(*extension, {plan.end, count->messages + plan.count, count->bytes + bytes, count->epoch});
+        const std::uint64_t bytes =
+            plan.count == messages.size() ? messages.bytes() : messages.bytes() - messages.from(plan.count).bytes();
+        tally::publish(*extension, *total, plan.end, plan.count, bytes);
         if (plan.overtakes) extension->overwritten.fetch_add(1, std::memory_order_relaxed);
     }
     return published;

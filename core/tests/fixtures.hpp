@@ -54,7 +54,7 @@ inline bool is_whole(const Bytes& bytes) { return bytes == make_message(seed_of(
 // One message, as the policy says. Its position if it was written.
 inline std::optional<base::Position> write(const ring::Memory& memory, ring::Writer& writer, const Bytes& bytes,
                                            blocking::WriteRequest request = {.overwrite = true}) {
-    const ring::Part part{bytes.data(), bytes.size()};
+    const ring::Part part{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
     request.messages = ring::Batch({&part, 1});
     const auto result = write_as(memory, writer, request);
     if (result.count == 0) return std::nullopt;

@@ -43,11 +43,11 @@ TEST(a_batch_is_one_publication_if_it_fits_and_several_if_not) {
     Ring ring;
     const auto reader = ring.reader();
     const Bytes body = make_message(1, 100);
-    const ring::Part part{body.data(), body.size()};
+    const ring::Part part{body.data(), static_cast<std::uint32_t>(body.size())};
     const std::vector<ring::Part> parts(60, part);
     const ring::Batch many(parts);
     CHECK(os::is_acquired(ring.writer.try_lock()));
-    const auto first = ring.writer.publish(many.first(10), ring::RoomRule::respect);
+    const auto first = ring.writer.publish(ring::Batch({parts.data(), 10}), ring::RoomRule::respect);
     CHECK(first.status == ring::PublishStatus::complete);
     CHECK_EQUAL(first.count, 10u);
     CHECK_EQUAL(first.last, 9u * 105u);
@@ -122,7 +122,7 @@ TEST(a_timeout_overtakes_once_and_then_waits_again) {
     }
     // The stuck one is overtaken, and from then on only the healthy one is in the way: it gets a timeout too.
     const Bytes body = make_message(1, 100);
-    const ring::Part part{body.data(), body.size()};
+    const ring::Part part{body.data(), static_cast<std::uint32_t>(body.size())};
     const std::vector<ring::Part> parts(60, part);
     const ring::Batch many(parts);
     const auto begin = blocking::Clock::now();

@@ -1,4 +1,4 @@
-// Messages to be written: their parts behind each other, and where each message ends.
+// Messages to be written: their parts behind each other, each of which says whether its message ends with it.
 #pragma once
 
 #include <cstddef>
@@ -9,51 +9,55 @@ namespace toroni::ring {
 
 struct Part {
     const void* data;
-    std::size_t size;
+    std::uint32_t size;
+    bool ends_message = true;
 };
 
 // Copied around freely: it owns nothing.
 class Batch {
 public:
     Batch() = default;
-    // Every part is a message of its own.
-    explicit Batch(std::span<const Part> parts) noexcept : parts_(parts), count_(parts.size()) {}
-    // `ends` has for each message the number of parts up to its last.
-    Batch(std::span<const Part> parts, std::span<const std::size_t> ends) noexcept
-        : parts_(parts), ends_(ends.data()), count_(ends.size()) {}
-
-    [[nodiscard]] std::size_t size() const noexcept { return count_; }
-
-    [[nodiscard]] std::span<const Part> operator[](std::size_t index) const noexcept {
-        index += first_;
-        if (ends_ == nullptr) return parts_.subspan(index, 1);
-        const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
-        return parts_.subspan(begin, ends_[index] - begin);
+    explicit Batch(std::span<const Part> parts) noexcept : parts_(parts.data()) {
+        for (const Part& part : parts) {
+            bytes_ += part.size;
+            size_ += part.ends_message ? 1 : 0;
+        }
     }
-    // Bytes in the body of a message.
-    [[nodiscard]] std::uint64_t length(std::size_t index) const noexcept {
-        std::uint64_t length = 0;
-        for (const Part& part : (*this)[index]) length += part.size;
+    // Of so many messages, with so many bytes in their bodies: where that is known already.
+    Batch(const Part* parts, std::size_t size, std::uint64_t bytes) noexcept
+        : parts_(parts), size_(size), bytes_(bytes) {}
+
+    // Messages.
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    // In all bodies.
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+    [[nodiscard]] const Part* parts() const noexcept { return parts_; }
+
+    // Goes behind a message; the bytes in its body.
+    static std::uint64_t pass(const Part*& part) noexcept {
+        std::uint64_t length = part->size;
+        while (!part++->ends_message) length += part->size;
         return length;
     }
-
-    [[nodiscard]] Batch first(std::size_t count) const noexcept {
-        Batch batch = *this;
-        batch.count_ = count;
-        return batch;
+    // Of the first message.
+    [[nodiscard]] std::uint64_t length() const noexcept {
+        const Part* part = parts_;
+        return pass(part);
     }
+
+    [[nodiscard]] Batch first() const noexcept { return {parts_, 1, length()}; }
     [[nodiscard]] Batch from(std::size_t index) const noexcept {
-        Batch batch = *this;
-        batch.first_ += index;
-        batch.count_ -= index;
-        return batch;
+        Batch rest = *this;
+        rest.size_ -= index;
+        if (rest.size_ == 0) return {};
+        for (std::size_t i = 0; i < index; ++i) rest.bytes_ -= pass(rest.parts_);
+        return rest;
     }
 
 private:
-    std::span<const Part> parts_;
-    const std::size_t* ends_ = nullptr;
-    std::size_t first_ = 0;
-    std::size_t count_ = 0;
+    const Part* parts_ = nullptr;
+    std::size_t size_ = 0;
+    std::uint64_t bytes_ = 0;
 };
 
 }  // namespace toroni::ring

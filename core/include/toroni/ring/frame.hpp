@@ -40,18 +40,16 @@ struct FrameHeader {
 
 // May race with a writer: the result means nothing before the claim test has passed.
 [[nodiscard]] inline FrameHeader read_header(const std::byte* at) noexcept {
-    std::byte bytes[base::frame_header_size];
-    base::copy_from_ring(bytes, at, sizeof bytes);
-    FrameHeader header{std::to_integer<std::uint8_t>(bytes[0]), 0};
-    std::memcpy(&header.length, bytes + 1, sizeof header.length);
+    FrameHeader header;
+    base::copy_from_ring(&header.type, at, sizeof header.type);
+    base::copy_from_ring(&header.length, at + sizeof header.type, sizeof header.length);
     return header;
 }
 
 inline void write_header(std::byte* at, base::FrameType type, std::uint64_t length) noexcept {
-    std::byte bytes[base::frame_header_size] = {static_cast<std::byte>(type)};
-    const auto length32 = static_cast<std::uint32_t>(length);
-    std::memcpy(bytes + 1, &length32, sizeof length32);
-    base::copy_to_ring(at, bytes, sizeof bytes);
+    const FrameHeader header{static_cast<std::uint8_t>(type), static_cast<std::uint32_t>(length)};
+    base::copy_to_ring(at, &header.type, sizeof header.type);
+    base::copy_to_ring(at + sizeof header.type, &header.length, sizeof header.length);
 }
 
 enum class StepKind { message, padding, damage };

@@ -16,13 +16,14 @@ namespace toroni::ring {
 // The landmarks that one publication passes, collected while it is planned and stored after it is published.
 class Landmarks {
 public:
-    Landmarks(std::uint64_t capacity) noexcept
-        : shift_(std::countr_zero(capacity) - std::countr_zero(base::landmark_count)), mask_(capacity - 1) {}
+    Landmarks(std::uint64_t capacity, base::Position first) noexcept
+        : shift_(std::countr_zero(capacity) - std::countr_zero(base::landmark_count)),
+          mask_(capacity - 1),
+          next_sector_(first) {}
 
     void pass(base::Position frame) noexcept {
-        const auto sector = static_cast<int>((frame & mask_) >> shift_);
-        if (sector == last_sector_) return;
-        last_sector_ = sector;
+        if (base::distance(next_sector_, frame) < 0) return;
+        next_sector_ = ((frame >> shift_) + 1) << shift_;
         if (count_ < passed_.size()) passed_[count_++] = frame;
     }
 
@@ -42,7 +43,7 @@ public:
 private:
     int shift_;
     std::uint64_t mask_;
-    int last_sector_ = -1;
+    base::Position next_sector_;
     std::size_t count_ = 0;
     std::array<base::Position, base::landmark_count + 1> passed_;  // the first sector may be entered twice
 };

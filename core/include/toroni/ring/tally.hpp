@@ -74,20 +74,27 @@ inline void store(base::CountRecord& record, const Count& count) noexcept {
     record.end.store(count.position, std::memory_order_release);
 }
 
-// Advances the older of the two records, or the damaged one.
-inline void publish(base::RingExtension& extension, const Count& count) noexcept {
-    const auto a = load(extension.counts[0]), b = load(extension.counts[1]);
-    const bool first_is_older = !a || (b && base::distance(a->position, b->position) > 0);
-    store(extension.counts[first_is_older ? 0 : 1], count);
+// The count at the stream end, and in which of the two records the next one goes: never the one it came from.
+struct Total {
+    Count count;
+    std::size_t next;
+};
+
+inline void publish(base::RingExtension& extension, const Total& before, base::Position end, std::uint64_t messages,
+                    std::uint64_t bytes) noexcept {
+    store(extension.counts[before.next], {end, before.count.messages + messages, before.count.bytes + bytes, 0});
 }
 
-// The count at the stream end, whoever wrote last.
-[[nodiscard]] inline Count reconcile(const Memory& memory, base::Position free_pos) noexcept {
+// Whoever wrote last.
+[[nodiscard]] inline Total reconcile(const Memory& memory, base::Position free_pos) noexcept {
     base::RingExtension& extension = *memory.ring_extension();
-    const auto count = newest(extension);
-    if (count && count->position == free_pos) return *count;
-    if (count) {
-        if (const auto counted = continued(memory, *count, free_pos)) return *counted;
+    const auto a = load(extension.counts[0]), b = load(extension.counts[1]);
+    const bool is_second = !a || (b && base::distance(a->position, b->position) > 0);
+    const auto& newest = is_second ? b : a;
+    const std::size_t next = is_second ? 0 : 1;
+    if (newest && newest->position == free_pos) return {*newest, next};
+    if (newest) {
+        if (const auto counted = continued(memory, *newest, free_pos)) return {*counted, next};
     }
     // Uncountable. No record may be valid while the epoch changes, or one of the old would count in the new.
     for (auto& record : extension.counts)
@@ -95,9 +102,9 @@ inline void publish(base::RingExtension& extension, const Count& count) noexcept
     base::fence::release();
     const std::uint64_t epoch = extension.count_epoch.load(std::memory_order_relaxed) + 1;
     extension.count_epoch.store(epoch, std::memory_order_release);
-    const Count fresh{free_pos, count ? count->messages : 0, count ? count->bytes : 0, epoch};
+    const Count fresh{free_pos, newest ? newest->messages : 0, newest ? newest->bytes : 0, epoch};
     store(extension.counts[0], fresh);
-    return fresh;
+    return {fresh, 1};
 }
 
 }  // namespace tally

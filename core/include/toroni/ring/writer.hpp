@@ -96,8 +96,8 @@ private:
     [[nodiscard]] Plan plan(const Batch& messages, RoomRule rule, base::Position free_pos) noexcept;
     [[nodiscard]] bool spans_too_much(base::Position free_pos, base::Position end) noexcept;
     void claim(base::Position end) noexcept;
-    base::Position write_frame(std::span<const Part> parts, std::uint64_t length, base::Position at) noexcept;
-    void write_skip(base::Position at, std::uint64_t skip) noexcept;
+    base::Position write_frames(const Batch& messages, std::size_t count, base::Position at,
+                                Landmarks& landmarks) noexcept;
     void heal(base::Position free_pos) noexcept;
 
     std::shared_ptr<Memory> memory_;
