@@ -27,7 +27,6 @@ nb::object lend(std::unique_ptr<Loan> loan, nb::object topic, base::Position pos
 // ---- which messages are wanted ----------------------------------------------------------------------------
 
 ring::Filter* TopicReader::filter() {
-    recognised_.clear();
     if (is_memory_full()) forget_topics();
     return &filter_;
 }
@@ -56,16 +55,17 @@ TopicReader::KnownTopics::value_type& TopicReader::recognise(std::string_view to
 ring::Filter::Verdict TopicReader::TopicFilter::judge(const std::byte* body, ring::Frame& frame) {
     auto* known = reader_.last_known_;
     topic::Header header;
-    if (known == nullptr || !decoder_.is(known->first, body, frame.length, header)) {
+    if (known == nullptr || !topic::has_topic(body, frame.length, known->first, header)) {
         const auto decoded = decoder_.decode(body, frame.length);
         if (!decoded) return Verdict::refuse;
         header = *decoded;
         known = &reader_.recognise(header.topic);
     }
     if (!known->second.route.admits(header)) return Verdict::skip;
-    frame.prefix = header.size;
-    frame.tag = reader_.recognised_.size();
-    reader_.recognised_.push_back({known, header.generation, header.descendants});
+    frame.prefix = static_cast<std::uint32_t>(header.size);
+    frame.tag = known;
+    frame.number = header.generation;
+    frame.flag = header.descendants;
     return Verdict::take;
 }
 
@@ -108,31 +108,29 @@ void TopicReader::check_readable() {
 
 // ---- taking them ------------------------------------------------------------------------------------------
 
-nb::object TopicReader::name_of(KnownTopics::value_type& known) {
+nb::handle TopicReader::topic_name_of(const ring::Frame& frame) {
+    auto& known = *static_cast<KnownTopics::value_type*>(frame.tag);
     if (!known.second.name.is_valid()) known.second.name = to_topic(known.first);
     return known.second.name;
 }
 
 nb::object TopicReader::message_of(const ring::Frame& frame, nb::object&& body) {
-    return make_message(name_of(*recognised_[frame.tag].known), std::move(body), frame.position);
+    return make_message(topic_name_of(frame), std::move(body), frame.position);
 }
 
 bool TopicReader::fill(const blocking::Deadline& deadline) {
     struct Ahead {
-        TopicReader& reader;
         std::vector<Pending> fetched;
         void start(std::size_t count) {
             fetched.clear();
             fetched.reserve(count);
         }
         void add(const ring::Frame& frame, nb::object&& body) {
-            const Recognised& recognised = reader.recognised_[frame.tag];
-            fetched.push_back(
-                {reader.message_of(frame, std::move(body)), recognised.generation, recognised.descendants});
+            fetched.push_back({message_of(frame, std::move(body)), frame.number, frame.flag});
         }
     };
     if (has_pending()) return true;
-    Ahead ahead{*this, std::move(pending_)};  // whose memory is used again
+    Ahead ahead{std::move(pending_)};  // whose memory is used again
     next_pending_ = 0;
     pending_.clear();
     if (!fetch(messages_ahead, bytes_ahead, deadline, ahead)) return false;
@@ -177,18 +175,17 @@ nb::object TopicReader::next() {
 
 nb::object TopicReader::recv_many(std::size_t most, std::optional<double> timeout) {
     struct Many {
-        TopicReader& reader;
         NewList list;
         base::Position last = 0;
         void start(std::size_t count) { list.start(count); }
         void add(const ring::Frame& frame, nb::object&& body) {
             last = frame.position;
-            list.add(reader.message_of(frame, std::move(body)));
+            list.add(message_of(frame, std::move(body)));
         }
     };
     if (most == 0) raise("InvalidArgument", "max must be at least 1");
     const blocking::Deadline deadline(to_timeout(timeout));
-    Many many{*this, {}};
+    Many many;
     const Use use(*this, deadline);
     if (use && has_pending()) {
         const std::size_t count = std::min(most, pending_.size() - next_pending_);
@@ -213,7 +210,7 @@ nb::object TopicReader::borrow(nb::handle self, std::optional<double> timeout) {
     ring::Reader& reader = open_reader();
     reader.pin();
     const ring::Frame& frame = reader.frames().front();
-    const nb::object topic = name_of(*recognised_[frame.tag].known);
+    const nb::object topic = nb::borrow(topic_name_of(frame));
     auto loan = std::make_unique<Loan>(nb::borrow(self), session(), frame.position, reader.payload_of(frame),
                                        static_cast<std::size_t>(frame.payload()));
     lent_ = frame.position;

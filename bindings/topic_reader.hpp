@@ -66,18 +66,11 @@ private:
         topic::Generation generation;
         bool descendants;
     };
-    // What a frame was recognised as, kept until the run is committed.
-    struct Recognised {
-        KnownTopics::value_type* known;
-        topic::Generation generation;
-        bool descendants;
-    };
-
     [[nodiscard]] KnownTopics::value_type& recognise(std::string_view topic);
     [[nodiscard]] bool is_memory_full() const;
-    [[nodiscard]] nb::object name_of(KnownTopics::value_type& known);
     // Of a message that was just walked to.
-    [[nodiscard]] nb::object message_of(const ring::Frame& frame, nb::object&& body);
+    [[nodiscard]] static nb::handle topic_name_of(const ring::Frame& frame);
+    [[nodiscard]] static nb::object message_of(const ring::Frame& frame, nb::object&& body);
     [[nodiscard]] bool is_at_hand() const;
     // Messages ahead: true if there are any now.
     bool fill(const blocking::Deadline& deadline);
@@ -90,7 +83,6 @@ private:
     std::size_t known_bytes_ = 0;
     KnownTopics::value_type unknown_{{}, {}};  // one that is not remembered, since nobody wants it
     KnownTopics::value_type* last_known_ = nullptr;
-    std::vector<Recognised> recognised_;
     std::vector<Pending> pending_;  // fetched ahead, from next_pending_ on
     std::size_t next_pending_ = 0;
     TopicFilter filter_{*this};

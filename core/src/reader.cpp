@@ -121,22 +121,25 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
 
     enum class Stop { limit, end, damage, refusal } stop = Stop::limit;
     // Skipping is committed in steps, so that a reader that is nearly overtaken gets on.
-    const Position skip_end = position_ + std::max(capacity / 8, smallest_skip);
+    const Position skip_end = filter == nullptr ? free_pos : position_ + std::max(capacity / 8, smallest_skip);
+    const std::byte* const data = memory_->data();
     Position at = position_;
     std::uint64_t bytes = 0;
     while (frames_.size() < max_frames && bytes < max_bytes) {
         if (at == free_pos) stop = Stop::end;
-        if (at == free_pos || (filter != nullptr && base::distance(skip_end, at) >= 0)) break;
-        const Step next = step(memory_->data(), capacity, at, free_pos);
-        if (next.kind == StepKind::damage) stop = Stop::damage;
-        if (next.kind == StepKind::damage) break;
+        if (at == free_pos || base::distance(skip_end, at) >= 0) break;
+        const Step next = step(data, capacity, at, free_pos);
+        if (next.kind == StepKind::damage) {
+            stop = Stop::damage;
+            break;
+        }
         if (next.kind == StepKind::message) {
             Frame frame{.position = next.end - next.length - base::frame_header_size, .length = next.length};
             const auto verdict = filter == nullptr ? Verdict::take : filter->judge(body_at(frame.position), frame);
             if (verdict == Verdict::refuse && run_messages_ != 0) break;  // the next run begins with it
+            ++run_messages_;
             if (verdict == Verdict::refuse) stop = Stop::refusal;
             if (verdict == Verdict::take) frames_.push_back(frame), bytes += frame.payload();
-            ++run_messages_;
         }
         at = next.end;
         if (stop == Stop::refusal) break;

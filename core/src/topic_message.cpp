@@ -18,9 +18,9 @@ std::optional<Header> Decoder::decode(const std::byte* body, std::uint64_t lengt
     const std::uint64_t most = std::min<std::uint64_t>(length, bytes_.size());
     std::uint64_t looked_at = base::topic_name_offset;
     std::uint64_t wanted = std::min(most, first_look);
-    base::copy_from_ring(bytes_.data(), body, wanted);
+    base::copy_from_ring(bytes_.data() + looked_at, body + looked_at, wanted - looked_at);
     Header header;
-    if (!decode_prefix(header)) return std::nullopt;
+    if (!decode_prefix(body, header)) return std::nullopt;
     while (true) {
         const std::size_t end = std::string_view(bytes_.data() + looked_at, wanted - looked_at).find('\0');
         if (end != std::string_view::npos) {

@@ -21,10 +21,21 @@ inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noex
     const auto* in = static_cast<const std::byte*>(from);
     for (std::size_t i = 0; i < size; ++i) __atomic_store_n(to + i, in[i], __ATOMIC_RELAXED);
 }
+inline bool is_in_ring(const std::byte* at, const void* bytes, std::size_t size) noexcept {
+    const auto* expected = static_cast<const std::byte*>(bytes);
+    for (std::size_t i = 0; i < size; ++i) {
+        if (__atomic_load_n(at + i, __ATOMIC_RELAXED) != expected[i]) return false;
+    }
+    return true;
+}
 #else
 inline void copy_from_ring(void* to, const std::byte* from, std::size_t size) noexcept { std::memcpy(to, from, size); }
 inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noexcept {
     if (size != 0) std::memcpy(to, from, size);
+}
+// Whether these bytes stand there.
+inline bool is_in_ring(const std::byte* at, const void* bytes, std::size_t size) noexcept {
+    return std::memcmp(at, bytes, size) == 0;
 }
 #endif
 

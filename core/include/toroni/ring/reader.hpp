@@ -23,8 +23,11 @@ namespace toroni::ring {
 struct Frame {
     base::Position position;   // of its header
     std::uint64_t length;      // of its body
-    std::uint64_t prefix = 0;  // bytes of the body that the filter kept for itself
-    std::size_t tag = 0;       // the filter's
+    std::uint32_t prefix = 0;  // bytes of the body that the filter kept for itself
+    // What else it found out.
+    bool flag = false;
+    std::uint64_t number = 0;
+    void* tag = nullptr;
     [[nodiscard]] std::uint64_t payload() const noexcept { return length - prefix; }
 };
 
@@ -38,7 +41,7 @@ public:
         refuse,  // no message that this floor can read
     };
     virtual ~Filter() = default;
-    // May set the frame's prefix (at most its length) and tag.
+    // May set the frame's prefix (at most its length), flag, number and tag.
     virtual Verdict judge(const std::byte* body, Frame& frame) = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "toroni/base/layout.hpp"
@@ -31,6 +32,15 @@ struct Header {
 // Writes that many. The topic holds no NUL.
 void encode_header(std::byte* bytes, Generation generation, bool descendants, std::string_view topic) noexcept;
 
+// Generation and flag. False if they are none.
+[[nodiscard]] inline bool decode_prefix(const std::byte* body, Header& header) noexcept {
+    std::uint8_t flag = 0;
+    base::copy_from_ring(&header.generation, body + base::topic_generation_offset, sizeof header.generation);
+    base::copy_from_ring(&flag, body + base::topic_descendants_offset, sizeof flag);
+    header.descendants = flag != 0;
+    return flag <= 1;
+}
+
 // Reads the header of a body that may be changing at that moment: what it says is to be believed only if a test
 // afterwards shows that it was not.
 class Decoder {
@@ -38,29 +48,20 @@ public:
     // Nothing if the body has no such header. The topic stays valid until the next call.
     [[nodiscard]] std::optional<Header> decode(const std::byte* body, std::uint64_t length);
 
-    // Quickly whether the topic is the one that is expected, as it mostly is; then the header refers to that.
-    [[nodiscard]] bool is(std::string_view expected, const std::byte* body, std::uint64_t length,
-                          Header& header) noexcept {
-        const std::size_t size = header_size(expected);
-        if (length < size || size > bytes_.size()) return false;
-        base::copy_from_ring(bytes_.data(), body, size);
-        header.topic = expected;
-        header.size = size;
-        return std::memcmp(bytes_.data() + base::topic_name_offset, expected.data(), expected.size()) == 0 &&
-               bytes_[size - 1] == '\0' && decode_prefix(header);
-    }
-
 private:
-    // False: these are no generation and flag.
-    [[nodiscard]] bool decode_prefix(Header& header) const noexcept {
-        std::memcpy(&header.generation, bytes_.data() + base::topic_generation_offset, sizeof header.generation);
-        const auto flag = static_cast<unsigned char>(bytes_[base::topic_descendants_offset]);
-        header.descendants = flag != 0;
-        return flag <= 1;
-    }
-
     // A private copy: looked at twice, it must be the same.
     std::array<char, base::topic_name_offset + base::max_topic_size + 1> bytes_;
 };
+
+// Quickly whether the body has such a header with a topic that is expected: mostly the same as before. Then the header
+// refers to that. `expected` is followed by a NUL.
+[[nodiscard]] inline bool has_topic(const std::byte* body, std::uint64_t length, const std::string& expected,
+                                    Header& header) noexcept {
+    header.size = header_size(expected);
+    if (length < header.size) return false;
+    if (!base::is_in_ring(body + base::topic_name_offset, expected.c_str(), expected.size() + 1)) return false;
+    header.topic = expected;
+    return decode_prefix(body, header);
+}
 
 }  // namespace toroni::topic
