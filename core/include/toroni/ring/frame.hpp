@@ -7,6 +7,7 @@
 // 0; and where 5 bytes are left all the same, a padding frame of length 0 is written, and our readers take it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "toroni/base/layout.hpp"
@@ -65,20 +66,18 @@ struct Step {
                                base::Position limit) noexcept {
     const std::uint64_t rest = bytes_to_ring_end(at, capacity);
     const auto available = static_cast<std::uint64_t>(base::distance(at, limit));
-    if (rest < base::frame_header_size) {
-        return {rest <= available ? StepKind::padding : StepKind::damage, 0, at + rest};
-    }
-    if (available < base::frame_header_size) return {StepKind::damage, 0, at};
-    const FrameHeader header = read_header(data + (at & (capacity - 1)));
-    const std::uint64_t size = base::frame_header_size + header.length;
-    if (size > rest || size > available) return {StepKind::damage, 0, at};
-    if (header.type == static_cast<std::uint8_t>(base::FrameType::padding)) {
-        return {StepKind::padding, 0, at + size};
-    }
-    if (header.type != static_cast<std::uint8_t>(base::FrameType::message) || header.length == 0) {
+    const std::uint64_t most = std::min(rest, available);
+    if (most < base::frame_header_size) {
+        if (rest < base::frame_header_size && rest <= available) return {StepKind::padding, 0, at + rest};
         return {StepKind::damage, 0, at};
     }
-    return {StepKind::message, header.length, at + size};
+    const FrameHeader header = read_header(data + (at & (capacity - 1)));
+    const std::uint64_t size = base::frame_header_size + header.length;
+    if (size > most) return {StepKind::damage, 0, at};
+    const bool is_message = header.type == static_cast<std::uint8_t>(base::FrameType::message);
+    if (is_message && header.length != 0) return {StepKind::message, header.length, at + size};
+    if (header.type == static_cast<std::uint8_t>(base::FrameType::padding)) return {StepKind::padding, 0, at + size};
+    return {StepKind::damage, 0, at};
 }
 
 }  // namespace toroni::ring
