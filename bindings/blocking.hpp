@@ -45,18 +45,14 @@ inline constexpr Nanoseconds longest_copy{1'000'000'000};
 // A C++ or Java writer holds the writer mutex while it sleeps because of a slow reader.
 inline constexpr Nanoseconds longest_foreign_sleep{5'000'000'000};
 
-// Until there is something to read (true), or the deadline has passed (false).
+// The part of wait_for_news that may sleep.
 template <class Waiter>
-bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& deadline, Waiter& waiter) {
-    if (reader.has_news()) return true;
-    if (deadline.has_passed()) return false;
+bool wait_long_for_news(ring::Reader& reader, Listener& listener, const Deadline& deadline, Waiter& waiter) {
     Spin& spin = listener.spin;
-    const auto has_news = [&] { return reader.seems_to_have_news(); };
-    if (spin.is_worth_it() && Spin::look(has_news)) return true;  // too short a time to give anything up
     const auto began = Clock::now();
     waiter.before_wait();
     if (spin.is_worth_it()) {
-        const bool has_come = spin.wait(has_news, deadline.remaining(Spin::longest));
+        const bool has_come = spin.wait([&] { return reader.seems_to_have_news(); }, deadline.remaining(Spin::longest));
         waiter.after_wait(!has_come);  // a signal that came meanwhile interrupts no sleep
         if (has_come) return true;
     }
@@ -68,6 +64,20 @@ bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& dea
     }
     spin.learn(has_come ? Nanoseconds(Clock::now() - began) : Spin::longest);
     return has_come;
+}
+
+// Until there is something to read (true), or the deadline has passed (false).
+template <class Waiter>
+bool wait_for_news(ring::Reader& reader, Listener& listener, const Deadline& deadline, Waiter& waiter) {
+    Spin& spin = listener.spin;
+    if (!reader.has_news()) {
+        if (deadline.has_passed()) return false;
+        // A few looks take too short a time to give anything up.
+        const bool has_come = spin.is_worth_it() && Spin::look([&] { return reader.seems_to_have_news(); });
+        if (!has_come) return wait_long_for_news(reader, listener, deadline, waiter);
+    }
+    if (spin.is_worth_it()) spin.gather([&] { return reader.stream_end(); });
+    return true;
 }
 
 // What a request that asks is answered.
@@ -211,7 +221,7 @@ private:
     // False: no room, and that is final.
     bool make_room(base::Position room_end, std::uint32_t sequence) {
         if (!std::exchange(met_backpressure_, true)) writer_.count_backpressure();
-        if (request_.ask) return ask(rest_.length(), sequence);
+        if (request_.ask) return ask(sequence);
         if (!request_.may_wait) return false;
         return request_.sleep ? sleep(room_end) : wait_for_room(sequence);
     }
@@ -235,7 +245,7 @@ private:
     }
 
     // The application is asked without a turn: it may take its time. An answer "retry" waits in turn, once.
-    bool ask(std::uint64_t length, std::uint32_t sequence) {
+    bool ask(std::uint32_t sequence) {
         if (answered_ && entered_) {
             waiter_.before_wait();
             room_.sleep(sequence, ring::Room::slice);
@@ -244,7 +254,7 @@ private:
             return true;
         }
         leave();
-        const Answer answer = waiter_.ask(length);
+        const Answer answer = waiter_.ask(rest_);
         if (answer == Answer::overwrite) rule_ = ring::RoomRule::overwrite;
         if (answer != Answer::retry) return answer == Answer::overwrite;
         queue();

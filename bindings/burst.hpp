@@ -23,7 +23,7 @@ inline std::uint64_t now() {
 struct NoPython {
     void before_wait() {}
     void after_wait(bool) {}
-    static blocking::Answer ask(std::uint64_t) { return blocking::Answer::drop; }
+    static blocking::Answer ask(const ring::Batch&) { return blocking::Answer::drop; }
 };
 
 // Messages of `size` bytes, at least 8, all created before they are written.
@@ -44,7 +44,8 @@ public:
         const auto began = now();
         const std::size_t at_once = one_by_one ? 1 : count_;
         for (std::size_t i = 0; i < count_; i += at_once) {
-            const ring::Batch batch(parts_.data() + 2 * i, at_once, at_once * (header_.size() + size_));
+            const ring::Batch batch(parts_.data() + 2 * i, at_once, at_once * (header_.size() + size_),
+                                    static_cast<std::uint32_t>(std::max(header_.size(), size_)));
             const blocking::WriteRequest request{.messages = batch, .timeout = std::nullopt};
             blocking::WriteResult result;
             NoPython waiter;

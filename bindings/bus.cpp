@@ -119,7 +119,7 @@ nb::tuple post_encoded(const Bus& self, const nb::list& bodies, nb::handle backp
     Outbox messages = self.outbox();
     messages.reserve_for(bodies, 1);
     for (nb::handle body : bodies) {
-        messages.add_part(body);
+        messages.add_encoded(body);
         messages.end_message();
     }
     blocking::WriteResult result;

@@ -14,6 +14,7 @@
 #include "small_vector.hpp"
 #include "topic_name.hpp"
 #include "toroni/ring/batch.hpp"
+#include "toroni/ring/frame.hpp"
 #include "toroni/topic/message.hpp"
 
 namespace toroni::bindings {
@@ -60,6 +61,21 @@ public:
         add(view.buf, static_cast<std::size_t>(view.len));
     }
 
+    // The body of a message with a topic.
+    void add_encoded(nb::handle bytes) {
+        add_part(bytes);
+        ring::Part& whole = parts_.back();
+        if (whole.size < ring::least_aligned) return;
+        // Its payload is what is to be aligned.
+        const auto* text = static_cast<const char*>(whole.data);
+        const std::size_t topic_size =
+            strnlen(text + base::topic_name_offset, whole.size - base::topic_name_offset - 1);
+        const auto header_size = static_cast<std::uint32_t>(base::topic_name_offset + topic_size + 1);
+        const ring::Part payload{text + header_size, whole.size - header_size, false};
+        whole.size = header_size;
+        parts_.push_back(payload);
+    }
+
     void end_message() {
         if (length_ == 0) raise("InvalidArgument", "a raw message has at least 1 byte");
         if (length_ > longest_) {
@@ -75,7 +91,7 @@ public:
     [[nodiscard]] std::uint64_t total() const { return total_; }
 
     // Valid as long as nothing is added.
-    [[nodiscard]] ring::Batch batch() const { return {parts_.data(), count_, total_}; }
+    [[nodiscard]] ring::Batch batch() const { return {parts_.data(), count_, total_, largest_part_}; }
 
     // All parts behind each other.
     [[nodiscard]] nb::bytes joined() const {
@@ -93,7 +109,9 @@ private:
     // What is too long for the type is too long for every ring, which end_message() tells.
     void add(const void* data, std::size_t size) {
         constexpr std::size_t most = std::numeric_limits<std::uint32_t>::max();
-        parts_.push_back({data, static_cast<std::uint32_t>(std::min(size, most)), false});
+        const auto size32 = static_cast<std::uint32_t>(std::min(size, most));
+        parts_.push_back({data, size32, false});
+        largest_part_ = std::max(largest_part_, size32);
         length_ += size;
     }
     void keep(nb::handle object) {
@@ -130,6 +148,7 @@ private:
     std::size_t count_ = 0;
     std::uint64_t length_ = 0;
     std::uint64_t total_ = 0;
+    std::uint32_t largest_part_ = 0;
 };
 
 }  // namespace toroni::bindings

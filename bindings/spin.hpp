@@ -42,6 +42,31 @@ public:
         return false;
     }
 
+    // Where messages come one right after the other, a moment's patience makes one run of many of them: each look at
+    // what the writer is writing costs it the cache line, and so several times what a message does. `end()` is the
+    // stream's end. Where it stands still the moment was wasted, and the next ones are not spent.
+    template <class End>
+    void gather(End&& end) noexcept {
+        if (skipped_ < skip_) {
+            ++skipped_;
+            return;
+        }
+        constexpr int most_moments = 8;
+        bool moved = false;
+        auto seen = end();
+        for (int i = 0; i < most_moments; ++i) {
+            const auto until = Clock::now() + moment;
+            do relax();
+            while (Clock::now() < until);
+            const auto now = end();
+            if (now == seen) break;
+            seen = now;
+            moved = true;
+        }
+        skip_ = moved ? 0 : std::min(2 * skip_ + 1, most_skipped);
+        skipped_ = 0;
+    }
+
     // The wait took this long, all in all.
     void learn(os::Nanoseconds waited) noexcept { is_worth_it_ = waited < longest; }
 
@@ -54,7 +79,12 @@ private:
 #endif
     }
 
+    static constexpr os::Nanoseconds moment{250};  // a message or two
+    static constexpr int most_skipped = 1023;
+
     bool is_worth_it_ = false;
+    int skip_ = 0;  // calls of gather() that do nothing, and how many have
+    int skipped_ = 0;
 };
 
 }  // namespace toroni::blocking

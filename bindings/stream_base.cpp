@@ -16,10 +16,10 @@ namespace {
 // Shorter copies are over before another thread could have taken the GIL.
 constexpr std::uint64_t copy_without_gil = 16 * 1024;
 
-[[noreturn]] void raise_no_room(const ring::Memory& memory, const ring::Writer& writer, std::uint64_t length,
+[[noreturn]] void raise_no_room(const ring::Memory& memory, const ring::Writer& writer, const ring::Batch& rest,
                                 std::size_t written) {
-    const auto slow = writer.readers_in_the_way(length);
-    std::string text = "no room for a message of " + std::to_string(length) + " bytes";
+    const auto slow = writer.readers_in_the_way(rest);
+    std::string text = "no room for a message of " + std::to_string(rest.length()) + " bytes";
     for (const auto& reader : slow) {
         text += "; " + ring::describe({reader}) + " is " + std::to_string(reader.lag) + " bytes (" +
                 std::to_string(reader.lag * 100 / memory.capacity()) + " % of the ring) behind";
@@ -56,14 +56,15 @@ public:
         keep();
         PythonWaiter::before_wait();
     }
-    blocking::Answer ask(std::uint64_t length) {
+    blocking::Answer ask(const ring::Batch& rest) {
         using blocking::Answer;
         keep();
         return with_gil([&] {
             const auto now = blocking::Clock::now();
             if (attempt_++ == 0) began_ = now;
             const std::chrono::duration<double> waited = now - began_;
-            const nb::tuple told = nb::make_tuple(writer_.readers_in_the_way(length), length, attempt_, waited.count());
+            const nb::tuple told =
+                nb::make_tuple(writer_.readers_in_the_way(rest), rest.length(), attempt_, waited.count());
             const nb::object answer = call(callable_, nb::make_tuple(call(error_class("SlowReaders"), told)));
             const auto text = nb::isinstance<nb::str>(answer) ? nb::cast<std::string>(answer) : "";
             if (text == "retry") return Answer::retry;
@@ -156,7 +157,7 @@ void StreamBase::write(const Outbox& messages, const Policy& policy, blocking::W
         raise("BusDamaged", "the writer mutex of '" + name_ + "' is damaged; remove the bus and make it anew");
     }
     if (result.status == blocking::WriteStatus::no_room && !policy.drop) {
-        raise_no_room(*session.memory, session.writer, batch.from(result.count).length(), result.count);
+        raise_no_room(*session.memory, session.writer, batch.from(result.count), result.count);
     }
 }
 

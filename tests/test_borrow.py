@@ -307,3 +307,23 @@ def test_a_loan_that_is_collected_in_the_middle_of_a_read(bus_name: str) -> None
             finally:
                 gc.set_threshold(*before)
             assert message.data == b"%d" % number
+
+
+@pytest.mark.parametrize("size", [4096, 5000, 100_000])
+def test_a_large_payload_is_aligned(bus_name: str, size: int) -> None:
+    """Also behind a small header, when queued, and where the ring begins again."""
+    with Bus(bus_name, capacity="1 MiB") as bus, bus.subscribe("/image") as reader:
+        image = numpy.arange(size, dtype=numpy.uint8)
+        with ThreadPoolExecutor(1) as executor, bus.async_writer(executor) as writer:
+            for i in range(60):
+                bus.post("/else", bytes(i))
+                lead = bytes(i % 5)
+                writer.post("/image", image)
+                writer.flush()
+                bus.post("/image", lead, image)
+                for expected in (0, len(lead)):
+                    with reader.borrow() as message:
+                        shown = numpy.frombuffer(message.data, numpy.uint8, offset=expected)
+                        assert shown.ctypes.data % 64 == 0
+                        assert (shown == image).all()
+                        del shown

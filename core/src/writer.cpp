@@ -17,6 +17,27 @@ struct Writer::Plan {
     bool overtakes = false;  // a live reader loses something
 };
 
+namespace {
+
+// Of a message from `first` to before `end`, whose first large part is aligned.
+[[gnu::noinline]] Placement place_large(const Part* first, const Part* end, Position at, std::uint64_t length,
+                                        std::uint64_t capacity) noexcept {
+    std::uint64_t lead = 0;
+    for (; first != end; lead += first++->size) {
+        if (first->size >= least_aligned) return place_aligned(at, length, capacity, lead);
+    }
+    return place(at, length, capacity);
+}
+
+// Where the message at `part` goes; then on to the next one.
+Placement place_next(const Part*& part, Position at, std::uint64_t capacity) noexcept {
+    const Part* const first = part;
+    const std::uint64_t length = Batch::pass(part);
+    return length < least_aligned ? place(at, length, capacity) : place_large(first, part, at, length, capacity);
+}
+
+}  // namespace
+
 // A C++ or Java process may have written fresh base headers: the stream began anew, far behind the claim.
 void Writer::heal(Position free_pos) noexcept {
     auto* extension = memory_->ring_extension();
@@ -37,7 +58,8 @@ Writer::Plan Writer::plan(const Batch& messages, RoomRule rule, Position free_po
     };
     // Mostly all of them go behind each other, before the ring's end and five bytes more.
     const std::uint64_t size = messages.bytes() + messages.size() * base::frame_header_size;
-    const bool in_a_row = size + base::frame_header_size < bytes_to_ring_end(free_pos, memory_->capacity());
+    const bool in_a_row = messages.largest_part() < least_aligned &&
+                          size + base::frame_header_size < bytes_to_ring_end(free_pos, memory_->capacity());
     if (in_a_row && fits(free_pos + size)) {
         plan.end = free_pos + size;
         plan.count = messages.size();
@@ -46,7 +68,7 @@ Writer::Plan Writer::plan(const Batch& messages, RoomRule rule, Position free_po
     plan.no_room = false;
     const Part* part = messages.parts();
     while (plan.count < messages.size()) {
-        const Placement placement = place(plan.end, Batch::pass(part), memory_->capacity());
+        const Placement placement = place_next(part, plan.end, memory_->capacity());
         const bool spans_too_much = placement.frame != free_pos && this->spans_too_much(free_pos, placement.end);
         if (spans_too_much && plan.count == 0) {
             // Padding first, so that readers can pass it.
@@ -104,9 +126,10 @@ Position Writer::write_frames(const Batch& messages, std::size_t count, Position
     const Part* next = messages.parts();
     for (std::size_t i = 0; i < count; ++i) {
         const Part* const parts = next;
-        const std::uint64_t length = Batch::pass(next);
-        const Placement placement = place(at, length, capacity);
+        const Placement placement = place_next(next, at, capacity);
+        const std::uint64_t length = placement.end - placement.frame - base::frame_header_size;
         if (placement.skip != 0) write_skip(data + (at & (capacity - 1)), placement.skip);
+        if (placement.gap != 0) write_skip(data + ((at + placement.skip) & (capacity - 1)), placement.gap);
         std::byte* const frame = data + (placement.frame & (capacity - 1));
         write_header(frame, base::FrameType::message, length);
         write_body(frame + base::frame_header_size, parts);
@@ -172,9 +195,10 @@ void Writer::wake_by_futex() noexcept {
     count_notification();
 }
 
-std::vector<ReaderStatus> Writer::readers_in_the_way(std::uint64_t length) const {
+std::vector<ReaderStatus> Writer::readers_in_the_way(const Batch& messages) const {
     const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
-    const Placement placement = place(free_pos, length, memory_->capacity());
+    const Part* part = messages.parts();
+    const Placement placement = place_next(part, free_pos, memory_->capacity());
     auto readers = list_readers(*memory_);
     std::erase_if(readers, [&](const ReaderStatus& reader) {
         const auto end = room_end_of(*memory_, reader.slot, free_pos, memory_->horizon());

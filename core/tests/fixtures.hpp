@@ -19,7 +19,7 @@ using namespace toroni;
 struct NoSignals {
     void before_wait() {}
     void after_wait(bool) {}
-    blocking::Answer ask(std::uint64_t) { return blocking::Answer::drop; }
+    blocking::Answer ask(const ring::Batch&) { return blocking::Answer::drop; }
 };
 
 inline blocking::WriteResult write_as(const ring::Memory& memory, ring::Writer& writer,
@@ -59,6 +59,13 @@ inline std::optional<base::Position> write(const ring::Memory& memory, ring::Wri
     const auto result = write_as(memory, writer, request);
     if (result.count == 0) return std::nullopt;
     return result.last;
+}
+
+// A message of that many bytes, to ask about.
+inline ring::Batch one_of(std::uint32_t size) {
+    static thread_local ring::Part part;
+    part = {nullptr, size};
+    return ring::Batch({&part, 1});
 }
 
 struct Received {

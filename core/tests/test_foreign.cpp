@@ -28,7 +28,7 @@ TEST(a_foreign_reinitialisation_is_noticed_and_survived) {
     CHECK(ring.memory->ring_extension()->claim_pos.load() == 105u);
     while (ring.write(100, fail)) {
     }  // the new slot counts
-    CHECK_EQUAL(ring.writer.readers_in_the_way(100).size(), 1u);
+    CHECK_EQUAL(ring.writer.readers_in_the_way(one_of(100)).size(), 1u);
 }
 
 TEST(segments_without_extensions_work) {
@@ -49,8 +49,8 @@ TEST(segments_without_extensions_work) {
     }
     while (ring.write(100, fail)) {
     }
-    CHECK_EQUAL(ring.writer.readers_in_the_way(100).size(), 1u);
-    CHECK(ring.writer.readers_in_the_way(100)[0].foreign);
+    CHECK_EQUAL(ring.writer.readers_in_the_way(one_of(100)).size(), 1u);
+    CHECK(ring.writer.readers_in_the_way(one_of(100))[0].foreign);
     for (int i = 0; i < 100; ++i) ring.write(100, overwrite);
     CHECK(!reader->resume(ReadStatus::lost).messages.has_value());
     CHECK(reader->wake_word() == nullptr);

@@ -1,4 +1,6 @@
 // Placement of frames, for every index and size of a small ring.
+#include <vector>
+
 #include "check.hpp"
 #include "toroni/ring/frame.hpp"
 
@@ -23,11 +25,34 @@ TEST(every_index_and_size_of_a_small_ring) {
     }
 }
 
+TEST(what_is_to_be_aligned_is) {
+    constexpr std::uint64_t capacity = 16384;
+    for (std::uint64_t index = 0; index < capacity; ++index) {
+        for (const std::uint64_t lead : {0, 1, 16, 4095}) {
+            for (const std::uint64_t body : {5000, 8000, 8059, 8060, 12000}) {
+                const base::Position at = 10 * capacity + index;
+                const auto placement = ring::place_aligned(at, body, capacity, lead);
+                const auto frame_index = placement.frame % capacity;
+                CHECK_EQUAL(placement.frame, at + placement.skip + placement.gap);
+                CHECK_EQUAL(placement.end, placement.frame + 5 + body);
+                CHECK(frame_index + 5 + body <= capacity);
+                CHECK(placement.skip == 0 || placement.skip == capacity - index);
+                CHECK(placement.gap == 0 || placement.gap > 5);  // a padding frame, and not an empty one
+                CHECK(capacity - (frame_index + 5 + body) != 5);
+                const bool is_aligned = (sizeof(base::RingHeader) + frame_index + 5 + lead) % ring::alignment == 0;
+                CHECK(is_aligned || 5 + body + 2 * ring::alignment > capacity / 2);
+                CHECK(!is_aligned || placement.gap == 0 || placement.end - at < capacity);
+            }
+        }
+    }
+}
+
 namespace {
 
 struct SmallRing {
     static constexpr std::uint64_t capacity = 64;
-    std::byte data[capacity] = {};
+    std::vector<std::byte> bytes = std::vector<std::byte>(capacity);  // where a sanitizer watches the bounds
+    std::byte* data = bytes.data();
     ring::Step step(base::Position at, base::Position limit) { return ring::step(data, capacity, at, limit); }
 };
 

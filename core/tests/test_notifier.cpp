@@ -175,6 +175,26 @@ TEST(who_asks_for_another_notifier_is_told_both) {
     CHECK(ring::Memory::open(options)->notifier() == all_notifiers[2]);
 }
 
+TEST(patience_for_more_is_given_up_where_it_is_in_vain) {
+    blocking::Spin spin;
+    int looks = 0;
+    const auto looks_at = [&](auto&& end) {
+        looks = 0;
+        spin.gather([&] { return ++looks, end(); });
+        return looks;
+    };
+    const auto still = [] { return 7; };
+    for (const int skipped : {0, 1, 3, 7}) {
+        for (int i = 0; i < skipped; ++i) CHECK_EQUAL(looks_at(still), 0);
+        CHECK_EQUAL(looks_at(still), 2);
+    }
+    for (int i = 0; i < 15; ++i) CHECK_EQUAL(looks_at(still), 0);
+    int position = 0;
+    CHECK_EQUAL(looks_at([&] { return std::min(++position, 4); }), 5);  // as long as it moves
+    position = 0;
+    CHECK_EQUAL(looks_at([&] { return ++position; }), 9);  // bounded; and not skipped now
+}
+
 TEST(a_reader_spins_only_after_a_short_wait) {
     blocking::Spin spin;
     CHECK(!spin.is_worth_it());  // who waits for the first message sleeps

@@ -5,6 +5,9 @@
 // become a padding frame of length 0, which C++ readers take for an overwritten header: so a frame that would
 // leave them goes to index 0, behind padding. One frame cannot avoid it: that of capacity - 5 bytes at index
 // 0; and where 5 bytes are left all the same, a padding frame of length 0 is written, and our readers take it.
+//
+// A large buffer begins at an address that is a multiple of 64, so that whoever looks at it in place can use it as an
+// array of anything: a padding frame before its message fills the gap, never one of length 0.
 #pragma once
 
 #include <algorithm>
@@ -16,13 +19,24 @@
 namespace toroni::ring {
 
 struct Placement {
-    std::uint64_t skip;    // bytes before the frame: padding, or a blank tail if fewer than 5
+    std::uint64_t skip;    // to the ring's end: padding, or a blank tail if fewer than 5 bytes
+    std::uint64_t gap;     // padding behind that
     base::Position frame;  // where its header goes
     base::Position end;
 };
 
+inline constexpr std::uint64_t alignment = 64;
+// Smaller buffers are not worth a padding frame.
+inline constexpr std::uint64_t least_aligned = 4096;
+
 [[nodiscard]] constexpr std::uint64_t bytes_to_ring_end(base::Position position, std::uint64_t capacity) noexcept {
     return capacity - (position & (capacity - 1));
+}
+
+// Before a frame at `at` or behind, so that what lies `lead` bytes behind its header is aligned.
+[[nodiscard]] constexpr std::uint64_t gap_before(base::Position at, std::uint64_t lead) noexcept {
+    const std::uint64_t gap = (0 - (sizeof(base::RingHeader) + at + base::frame_header_size + lead)) % alignment;
+    return gap == 0 || gap > base::frame_header_size ? gap : gap + alignment;
 }
 
 // `body` is at most capacity - 5.
@@ -31,7 +45,19 @@ struct Placement {
     const std::uint64_t rest = bytes_to_ring_end(at, capacity);
     const bool fits = size <= rest && (rest - size != base::frame_header_size || rest == capacity);
     const std::uint64_t skip = fits ? 0 : rest;
-    return {skip, at + skip, at + skip + size};
+    return {skip, 0, at + skip, at + skip + size};
+}
+
+// The same, so that what lies `lead` bytes behind the header is aligned. Not for a message of nearly half the ring.
+[[nodiscard]] constexpr Placement place_aligned(base::Position at, std::uint64_t body, std::uint64_t capacity,
+                                                std::uint64_t lead) noexcept {
+    const std::uint64_t gap = gap_before(at, lead);
+    const Placement plain = place(at, gap + body, capacity);
+    if (base::frame_header_size + body + 2 * alignment > capacity / 2) return place(at, body, capacity);
+    if (plain.skip == 0) return {0, gap, at + gap, plain.end};
+    const std::uint64_t gap_at_start = gap_before(plain.frame, lead);
+    const base::Position frame = plain.frame + gap_at_start;
+    return {plain.skip, gap_at_start, frame, frame + base::frame_header_size + body};
 }
 
 struct FrameHeader {

@@ -115,8 +115,10 @@ public:
     [[nodiscard]] bool has_news() const noexcept;
 
     // The same for somebody who looks again soon, or sleeps only after has_news().
-    [[nodiscard]] bool seems_to_have_news() const noexcept {
-        return memory_->ring().free_pos.load(std::memory_order_relaxed) != position_;
+    [[nodiscard]] bool seems_to_have_news() const noexcept { return stream_end() != position_; }
+    // As it seems.
+    [[nodiscard]] base::Position stream_end() const noexcept {
+        return memory_->ring().free_pos.load(std::memory_order_relaxed);
     }
 
     // In a forked child the slot is the parent's: takes one of its own, at the same position.

@@ -74,8 +74,8 @@ public:
     // For statistics: a writer met readers in its way.
     void count_backpressure() noexcept { memory_->ring().backpressure_count.fetch_add(1, std::memory_order_relaxed); }
 
-    // Who is in the way of a message of `length` bytes.
-    [[nodiscard]] std::vector<ReaderStatus> readers_in_the_way(std::uint64_t length) const;
+    // Who is in the way of the first message.
+    [[nodiscard]] std::vector<ReaderStatus> readers_in_the_way(const Batch& messages) const;
     // The thread that had the turn to wait for room, and did not move for long: not queued behind again.
     std::atomic<std::uint32_t> stalled_turn{0};
 
