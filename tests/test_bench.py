@@ -261,7 +261,7 @@ def test_libraries_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_is_refused(option: dict[str, list[str]], says: str) -> None:
     given = {"libraries": list[str](), "workloads": list[str](), **option}
     with pytest.raises(CommandError, match=says):
-        bench(Options(quick=True, rounds=1, json=None, plots=None, **given))
+        bench(Options(suite="libraries", quick=True, rounds=1, json=None, plots=None, **given))
 
 
 # ---- the command ------------------------------------------------------------------------------------------

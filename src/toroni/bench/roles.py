@@ -33,15 +33,24 @@ class Publishing:
 
     def __init__(self, pipe: _Pipe, publisher: Publisher) -> None:
         self.publisher = publisher
-        pipe.send(READY)
-        self.start: int = pipe.recv()
-        _sleep_until(self.start)
+        self.start = await_start(pipe)
+
+
+def await_start(pipe: Connection) -> int:
+    """Says that all is ready, and returns at the moment at which all start."""
+    pipe.send(READY)
+    start: int = pipe.recv()
+    _sleep_until(start)
+    return start
 
 
 def publish(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
     """A publisher of Kind.RATE: all as fast as it can, until the time is over."""
-    messages = payload.messages(index, scale.count(workload), workload.size)
-    last = payload.last(index, workload.size)
+    messages: list[Any] = payload.messages(index, scale.count(workload), workload.size)
+    messages.append(payload.last(index, workload.size))
+    if workload.topics:
+        messages = payload.addressed(messages, workload.topics)
+    last = messages.pop()
     ready = Publishing(pipe, library.publisher(channel, index))
     publisher, deadline = ready.publisher, ready.start + int(scale.seconds * 1e9)
     sent = 0

@@ -7,27 +7,41 @@ from functools import partial
 
 import toroni
 from toroni import Bus, Wait
+from toroni.bench import payload
 from toroni.bench.library import Payload, Publisher, Setup, Subscriber
 
-_TOPIC = "/bench"
 
-
-class _Publisher:
+class _Opened:
     def __init__(self, setup: Setup) -> None:
         self._bus = Bus(setup.name, backpressure=Wait(None))
-        self.publish = partial(self._bus.post, _TOPIC)
-
-    def publish_many(self, messages: Sequence[bytes]) -> None:
-        self._bus.post_many(messages, topic=_TOPIC)
 
     def close(self) -> None:
         self._bus.close()
 
 
+class _Publisher(_Opened):
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.publish = partial(self._bus.post, payload.TOPIC)
+
+    def publish_many(self, messages: Sequence[bytes]) -> None:
+        self._bus.post_many(messages, topic=payload.TOPIC)
+
+
+class _TopicPublisher(_Opened):
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.publish_many = self._bus.post_many
+
+    def publish(self, message: tuple[str, bytes]) -> None:
+        self._bus.post(*message)
+
+
 class _Subscriber:
     def __init__(self, setup: Setup) -> None:
         self._bus = Bus(setup.name)
-        self._reader = self._bus.subscribe(_TOPIC)
+        topics = payload.topics(setup.topics) if setup.subscribes_each else [payload.TOPIC]
+        self._reader = self._bus.subscribe(*topics, descendants=setup.topics > 0 and not setup.subscribes_each)
 
     def receive(self, timeout: float) -> Payload | None:
         message = self._reader.recv(timeout)
@@ -52,12 +66,12 @@ class ToroniBus:
 
     def open(self, setup: Setup) -> Setup:
         """Makes the bus, with room for a few of the largest messages."""
-        Bus(setup.name, capacity=max(4 << 20, 8 << (setup.size - 1).bit_length())).close()
+        Bus(setup.name, capacity=setup.capacity or max(4 << 20, 8 << (setup.size - 1).bit_length())).close()
         return setup
 
     def publisher(self, channel: Setup, index: int) -> Publisher:
         """Opens it to post."""
-        return _Publisher(channel)
+        return _TopicPublisher(channel) if channel.topics else _Publisher(channel)
 
     def subscriber(self, channel: Setup, index: int) -> Subscriber:
         """Opens it to read."""
