@@ -279,16 +279,26 @@ def finished(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_command_measures_and_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suite", "library", "workload"),
+    [
+        ("libraries", "toroni, batches", "T1"),
+        ("burst", "toroni core, one batch", "throughput-1x1"),
+        ("growth", "toroni, batches", "topics-10"),
+    ],
+)
+def test_command_measures_and_writes(suite: str, library: str, workload: str, tmp_path: Path) -> None:
     pytest.importorskip("typer", reason="of the extra `cli`")
     file = tmp_path / "result.json"
     status, output, errors = finished(
-        *("-m", "toroni", "bench", "--quick", "--library", "toroni, batches", "--workload", "T1", "--json", str(file))
+        *("-m", "toroni", "bench", "--suite", suite, "--quick", "--library", library, "--workload", workload),
+        *("--json", str(file)),
     )
     assert (status, errors) == (0, "")
-    assert "toroni, batches" in output
+    assert library in output
     document = json.loads(file.read_text())
-    assert len(document["outcomes"]["toroni, batches"]["T1"]) == 1
+    assert document["suite"] == suite
+    assert len(document["outcomes"][library][workload]) == 1
     assert len(document["floors"][0]) == 8
     assert all(floor["value"] > 0 for floor in document["floors"][0])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from toroni.bench.bursts import GRIDS, READERS, WRITERS, Grid
+from toroni.bench.bursts import GRIDS, READERS, Grid
 from toroni.bench.lines import Curve, Lines, Point, plot_all
 from toroni.bench.report import Part, faults, figure, framed
 from toroni.bench.run import Result
@@ -20,12 +20,13 @@ _NOTE = (
     "reader in bursts of 20,000 messages a writer, and below it ns a message for the writer. Latency: ms from the "
     "creation of a message until a reader has it, the mean of bursts of 10 messages a writer. Medians over the rounds."
 )
+_Cells = dict[tuple[int, int], Summary]  # (writers, readers)
 _UNITS = {Kind.BURST: "million messages a second at each reader", Kind.BURST_LATENCY: "ms, the mean"}
 
 
 def render(result: Result) -> list[Part]:
     """A table for each grid and way of use."""
-    return framed(result, [_table(result, grid, name) for grid, name in _grids(result)], _NOTE)
+    return framed(result, [_table(*one) for one in _grids(result)], _NOTE)
 
 
 def plot(result: Result, folder: Path) -> list[Path]:
@@ -34,35 +35,32 @@ def plot(result: Result, folder: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
-    return plot_all(result.machine, [_lines(result, grid, name) for grid, name in _grids(result)], folder)
+    return plot_all(result.machine, [_lines(*one) for one in _grids(result)], folder)
 
 
-def _grids(result: Result) -> list[tuple[Grid, str]]:
-    """Each with the name of a library, if there are figures or errors."""
-    pairs = [(grid, entry.name) for entry in result.libraries for grid in GRIDS]
-    return [
-        (grid, name)
-        for grid, name in pairs
-        if any(result.summary(name, one.name) for one in result.workloads if one.kind is grid.kind)
-    ]
+def _grids(result: Result) -> Iterator[tuple[Grid, str, _Cells]]:
+    """Each that something was measured of, with the name of the way of use."""
+    for entry in result.libraries:
+        for grid in GRIDS:
+            cells = {
+                (one.publishers, one.subscribers): summary
+                for one in result.workloads
+                if one.kind is grid.kind and (summary := result.summary(entry.name, one.name))
+            }
+            if cells:
+                yield grid, entry.name, cells
 
 
-def _table(result: Result, grid: Grid, name: str) -> Table:
+def _table(grid: Grid, name: str, cells: _Cells) -> Table:
     title = f"{grid.name.capitalize()}: {name}"
     table = Table(title=title, title_justify="left", show_lines=True, min_width=len(title))
     table.add_column("writers", justify="right")
-    columns = [readers for readers in READERS if any(_column(result, grid, name, readers))]
+    columns = sorted({readers for _, readers in cells})
     for readers in columns:
         table.add_column(f"{readers}", justify="right")
-    for writers in WRITERS:
-        row = [result.summary(name, grid.workload(writers, readers).name) for readers in columns]
-        if any(row):
-            table.add_row(f"{writers}", *(_cell(summary) for summary in row))
+    for writers in sorted({writers for writers, _ in cells}):
+        table.add_row(f"{writers}", *(_cell(cells.get((writers, readers))) for readers in columns))
     return table
-
-
-def _column(result: Result, grid: Grid, name: str, readers: int) -> Iterable[Summary | None]:
-    return (result.summary(name, grid.workload(writers, readers).name) for writers in WRITERS)
 
 
 def _cell(summary: Summary | None) -> Text:
@@ -79,18 +77,23 @@ def _cell(summary: Summary | None) -> Text:
     return text
 
 
-def _lines(result: Result, grid: Grid, name: str) -> Lines:
-    curves = []
-    for writers in WRITERS:
-        summaries = {readers: result.summary(name, grid.workload(writers, readers).name) for readers in READERS}
-        points = [_point(readers, one) for readers, one in summaries.items() if one]
-        title = "1 writer" if writers == 1 else f"{writers} writers"
-        curves.append(Curve(title, [point for point in points if point]))
+def _lines(grid: Grid, name: str, cells: _Cells) -> Lines:
+    curves = [
+        Curve(
+            "1 writer" if writers == 1 else f"{writers} writers",
+            [
+                Point(readers, f"{readers}", value)
+                for readers in READERS
+                if (summary := cells.get((writers, readers))) and (value := _value(summary))
+            ],
+        )
+        for writers in sorted({writers for writers, _ in cells})
+    ]
     file = f"{grid.name}-{name.split(', ')[1].replace(' ', '-')}"
     return Lines(file, f"{grid.name.capitalize()}: {name}", "readers", _UNITS[grid.kind], curves)
 
 
-def _point(readers: int, summary: Summary) -> Point | None:
+def _value(summary: Summary) -> float | None:
     if summary.mean is not None:
-        return Point(readers, f"{readers}", summary.mean / 1000)
-    return None if summary.rate is None else Point(readers, f"{readers}", summary.rate / 1e6)
+        return summary.mean / 1000
+    return None if summary.rate is None else summary.rate / 1e6
