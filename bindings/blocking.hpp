@@ -6,35 +6,16 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <utility>
 
+#include "deadline.hpp"
 #include "notifier.hpp"
 #include "toroni/ring/reader.hpp"
 #include "toroni/ring/room.hpp"
 #include "toroni/ring/writer.hpp"
 
 namespace toroni::blocking {
-
-using os::Nanoseconds;
-using Clock = std::chrono::steady_clock;
-
-// Nothing: wait for ever.
-class Deadline {
-public:
-    explicit Deadline(std::optional<Nanoseconds> timeout) {
-        if (timeout) at_ = Clock::now() + std::min(*timeout, Nanoseconds{std::chrono::hours{24 * 365}});
-    }
-    [[nodiscard]] bool has_passed() const { return at_ && Clock::now() >= *at_; }
-    [[nodiscard]] Nanoseconds remaining(Nanoseconds at_most) const {
-        if (!at_) return at_most;
-        return std::clamp(std::chrono::duration_cast<Nanoseconds>(*at_ - Clock::now()), Nanoseconds{0}, at_most);
-    }
-
-private:
-    std::optional<Clock::time_point> at_;
-};
 
 // How long a wait goes on without a look at signals, where the system call is not interrupted by them.
 inline constexpr Nanoseconds signal_slice{50'000'000};

@@ -55,8 +55,9 @@ NB_MODULE(_floors, module) {
     module.def("die_with_parent", &die_with_parent, "parent"_a,
                "From now on this process is killed when `parent`, which started it, dies.");
     const auto unlocked = nb::call_guard<nb::gil_scoped_release>();
-    module.def("wake", &wake, "count"_a, "interval"_a, unlocked,
-               "Sleeping on a futex: ns from each change until the other process has seen it, one each `interval` ns.");
+    module.def("wake", &wake, "count"_a, "interval"_a, "from_processor"_a = -1, "to_processor"_a = -1, unlocked,
+               "Sleeping on a futex: ns from each change until the other process has seen it, one each `interval` ns; "
+               "each process on that processor, or where the kernel wants.");
     module.def("ping_pong", &ping_pong, "count"_a, "spins"_a, unlocked,
                "Half the ns of each round trip between two processes, with futexes or spinning.");
     module.def("copying", &copying, "size"_a, "area"_a, "rounds"_a, unlocked, "GB/s of memcpy into shared memory.");

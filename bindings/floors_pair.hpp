@@ -2,6 +2,7 @@
 // the shared words, and ends with its parent.
 #pragma once
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -96,14 +97,35 @@ void run_pair(Child child, Parent parent) {
     if (!answered || status != 0) throw std::runtime_error("the other process of a floor did not answer");
 }
 
-// Nanoseconds from the moment that a word is changed until a process that slept on it has seen that, each time.
-inline std::vector<std::int64_t> wake(int count, std::int64_t interval) {
+// This thread on one processor, as long as this lives; negative: wherever the kernel wants.
+class StayOn {
+public:
+    explicit StayOn(int processor) {
+        sched_getaffinity(0, sizeof before_, &before_);
+        if (processor < 0) return;
+        cpu_set_t only;
+        CPU_ZERO(&only);
+        CPU_SET(static_cast<std::size_t>(processor), &only);
+        sched_setaffinity(0, sizeof only, &only);
+    }
+    ~StayOn() { sched_setaffinity(0, sizeof before_, &before_); }
+    StayOn(const StayOn&) = delete;
+    StayOn& operator=(const StayOn&) = delete;
+
+private:
+    cpu_set_t before_;
+};
+
+// Nanoseconds from the moment that a word is changed, on processor `from`, until a process that slept on it on
+// processor `to` has seen that, each time.
+inline std::vector<std::int64_t> wake(int count, std::int64_t interval, int from, int to) {
     SharedMemory memory(sizeof(Words));
     auto& words = *new (memory.bytes()) Words{};
     std::vector<std::int64_t> took;
     took.reserve(static_cast<std::size_t>(count));
     run_pair(
         [&] {
+            const StayOn processor(to);
             for (int time = 0; time < count; ++time) {
                 if (!sleep_until_changed(words.there, static_cast<std::uint32_t>(time))) return false;
                 words.took = now() - words.sent;
@@ -112,6 +134,7 @@ inline std::vector<std::int64_t> wake(int count, std::int64_t interval) {
             return true;
         },
         [&] {
+            const StayOn processor(from);
             for (int time = 0; time < count; ++time) {
                 const timespec pause{0, static_cast<long>(interval)};
                 nanosleep(&pause, nullptr);

@@ -162,6 +162,8 @@ def test_workloads_are_chosen_by_name() -> None:
     assert [one.name for one in workloads.chosen(["l1", "T5"])] == [
         *("T5-8B", "T5-1KiB", "T5-64KiB", "T5-1MiB"),
         "L1",
+        "L1-apart",
+        "L1-together",
     ]
     with pytest.raises(ValueError, match="no workload is named 'T9'"):
         workloads.chosen(["T9"])
@@ -261,7 +263,7 @@ def test_libraries_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_is_refused(option: dict[str, list[str]], says: str) -> None:
     given = {"libraries": list[str](), "workloads": list[str](), **option}
     with pytest.raises(CommandError, match=says):
-        bench(Options(quick=True, rounds=1, json=None, plots=None, **given))
+        bench(Options(suite="libraries", quick=True, rounds=1, json=None, plots=None, **given))
 
 
 # ---- the command ------------------------------------------------------------------------------------------
@@ -279,17 +281,27 @@ def finished(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_command_measures_and_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suite", "library", "workload"),
+    [
+        ("libraries", "toroni, batches", "T1"),
+        ("burst", "toroni core, one batch", "throughput-1x1"),
+        ("growth", "toroni, batches", "topics-10"),
+    ],
+)
+def test_command_measures_and_writes(suite: str, library: str, workload: str, tmp_path: Path) -> None:
     pytest.importorskip("typer", reason="of the extra `cli`")
     file = tmp_path / "result.json"
     status, output, errors = finished(
-        *("-m", "toroni", "bench", "--quick", "--library", "toroni, batches", "--workload", "T1", "--json", str(file))
+        *("-m", "toroni", "bench", "--suite", suite, "--quick", "--library", library, "--workload", workload),
+        *("--json", str(file)),
     )
     assert (status, errors) == (0, "")
-    assert "toroni, batches" in output
+    assert library in output
     document = json.loads(file.read_text())
-    assert len(document["outcomes"]["toroni, batches"]["T1"]) == 1
-    assert len(document["floors"][0]) == 8
+    assert document["suite"] == suite
+    assert len(document["outcomes"][library][workload]) == 1
+    assert len(document["floors"][0]) == 10
     assert all(floor["value"] > 0 for floor in document["floors"][0])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+_SUITES = "libraries: beside others; burst: writers by readers in the core alone; growth: ours as it grows."
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
@@ -62,18 +63,21 @@ def _app() -> Any:
 
     @app.command()
     def bench(
+        suite: Annotated[str, typer.Option(help=_SUITES)] = "libraries",
         quick: Annotated[bool, typer.Option("--quick", help="Under two minutes, one round, needs no peer.")] = False,
         rounds: Annotated[int | None, typer.Option(min=1, help="Default 3, or 1 with --quick.")] = None,
         library: Annotated[list[str] | None, typer.Option(help="Only those whose name contains this.")] = None,
-        workload: Annotated[list[str] | None, typer.Option(help="Only this, such as T1, T5 or L2.")] = None,
+        workload: Annotated[list[str] | None, typer.Option(help="Only this, such as T1, T5, or readers.")] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="All figures.")] = None,
-        plots: Annotated[Path | None, typer.Option(metavar="DIR", help="An SVG file for each workload.")] = None,
+        plots: Annotated[
+            Path | None, typer.Option(metavar="DIR", help="SVG files, one for each table or workload.")
+        ] = None,
     ) -> int:
-        """Measures Toroni and every other library that is installed, in turn, on this machine."""
+        """Measures Toroni on this machine: beside every other library that is installed, in turn, or by itself."""
         from toroni.bench import command
 
         number = rounds or (1 if quick else 3)
-        return command.bench(command.Options(quick, number, library or [], workload or [], json, plots))
+        return command.bench(command.Options(suite, quick, number, library or [], workload or [], json, plots))
 
     @app.command(context_settings=_PASSED_ON)
     def demo(context: typer.Context) -> int:

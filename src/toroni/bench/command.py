@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from toroni.bench import plots, report, workloads
-from toroni.bench.libraries import all_libraries, is_installed
+from toroni.bench import plots
+from toroni.bench.libraries import is_installed
 from toroni.bench.library import Library
 from toroni.bench.run import Result, empty_result, run
+from toroni.bench.suites import Suite, suite_named
 
 _WIDTH_OF_NO_TERMINAL = 200
 
@@ -28,6 +29,7 @@ class CommandError(Exception):
 class Options:
     """Of `toroni bench`."""
 
+    suite: str
     quick: bool
     rounds: int
     libraries: list[str]
@@ -46,24 +48,25 @@ def bench(options: Options) -> int:
         CommandError: an option makes no sense here.
     """
     try:
-        columns = workloads.chosen(options.workloads)
+        suite = suite_named(options.suite)
+        columns = suite.chosen(options.workloads, options.quick)
     except ValueError as error:
         raise CommandError(str(error)) from None
-    libraries = _chosen_libraries(options)
+    libraries = _chosen_libraries(options, suite)
     if options.plots and not plots.can_plot():
         raise CommandError("plots need matplotlib, which is not installed: pip install 'toroni[plots]'")
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_NO_TERMINAL
-    result = empty_result(libraries, columns)
+    result = empty_result(libraries, columns, suite.name)
     _end_by_signals()
     try:
         _measure(console, options, libraries, result)
     except KeyboardInterrupt:
         print("interrupted: all processes were ended", file=sys.stderr)
         return 130
-    report.show(result, console)
-    _write(options, result, console)
+    console.print(Group(*suite.render(result)))
+    _write(options, suite, result, console)
     failed = any(
         one.errors or one.loss or one.disordered or one.damaged
         for entry in result.libraries
@@ -83,8 +86,8 @@ def _measure(console: Console, options: Options, libraries: Sequence[Library], r
             progress.update(task, completed=step.number, total=step.of, description=step.text)
 
 
-def _chosen_libraries(options: Options) -> list[Library]:
-    known = all_libraries()
+def _chosen_libraries(options: Options, suite: Suite) -> list[Library]:
+    known = suite.libraries()
     if not options.libraries:
         # --quick needs no peer, so it takes none but those that every Python has.
         return [one for one in known if is_installed(one) and not (options.quick and one.module)]
@@ -100,13 +103,13 @@ def _chosen_libraries(options: Options) -> list[Library]:
     return [one for one in known if one in found]
 
 
-def _write(options: Options, result: Result, console: Console) -> None:
+def _write(options: Options, suite: Suite, result: Result, console: Console) -> None:
     try:
         if options.json:
             options.json.write_text(result.to_json() + "\n")
             console.print(f"figures: {options.json}")
         if options.plots:
-            files = plots.plot(result, options.plots)
+            files = suite.plot(result, options.plots)
             console.print(f"plots: {len(files)} in {options.plots}")
     except OSError as error:
         raise CommandError(f"cannot write: {error}") from None

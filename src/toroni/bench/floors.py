@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,8 +30,11 @@ def measure_floors(quick: bool) -> Iterator[Floor]:
         RuntimeError: the other process of a pair died.
     """
     part = 5 if quick else 1
-    waking = _floors.wake(1000 // part, int(PACE * 1e9))
-    yield _distribution("futex wake of another process, one way, one each 2 ms", waking)
+    usable = sorted(os.sched_getaffinity(0))
+    pairs = {"": (-1, -1), ", two processors": (usable[0], usable[1 % len(usable)]), ", one processor": (usable[0], usable[0])}
+    for where, processors in pairs.items():
+        waking = _floors.wake(1000 // part, int(PACE * 1e9), *processors)
+        yield _distribution(f"futex wake of another process, one way, one each 2 ms{where}", waking)
     yield _distribution("futex ping-pong, half round trip", _floors.ping_pong(10_000 // part, False))
     yield _distribution("polling a shared word, half round trip", _floors.ping_pong(50_000 // part, True))
     for size, name in ((64 << 10, "64 KiB"), (1 << 20, "1 MiB")):

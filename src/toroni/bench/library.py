@@ -9,9 +9,9 @@ documents recommend.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Payload = bytes | memoryview
 
@@ -26,6 +26,10 @@ class Setup:
         subscribers: how many each get every message.
         size: of a message, in bytes.
         spins: whether subscribers may burn a processor while they wait (latency workloads only).
+        capacity: of the ring, in bytes; 0 for what suits the size.
+        topics: that publishers go through in turn, `payload.topics`; then a message is a pair of topic and bytes. 0 for
+            one topic that all know.
+        subscribes_each: whether subscribers subscribe to each of them, and not once to what is above all.
     """
 
     name: str
@@ -33,15 +37,18 @@ class Setup:
     subscribers: int
     size: int
     spins: bool = False
+    capacity: int = 0
+    topics: int = 0
+    subscribes_each: bool = False
 
 
 class Publisher(Protocol):
     """One end, in a process of its own."""
 
-    def publish(self, message: bytes, /) -> object:
+    def publish(self, message: Any, /) -> object:
         """Sends one message to all subscribers. Where the library has backpressure, waits for room."""
 
-    def publish_many(self, messages: Sequence[bytes], /) -> object:
+    def publish_many(self, messages: Sequence[Any], /) -> object:
         """The same for a batch; called only if the library has batches."""
 
     def close(self) -> None:
@@ -59,6 +66,14 @@ class Subscriber(Protocol):
 
     def close(self) -> None:
         """Ends it."""
+
+
+@runtime_checkable
+class Delivers(Protocol):
+    """A subscriber whose library calls a function with each message, or is iterated over, rather than asked again."""
+
+    def deliver(self, accept: Callable[[Payload], bool], timeout: float) -> None:
+        """Calls `accept` with each message until it answers False. May return after `timeout` seconds without any."""
 
 
 class Library(Protocol):

@@ -67,7 +67,7 @@ def entries(libraries: Iterable[Library]) -> list[Entry]:
 
 def is_ours(name: str) -> bool:
     """Whether a library's name stands for a way to use Toroni."""
-    return name.split(",")[0] in ("toroni", "toroni.rmp")
+    return name.split(",")[0] in ("toroni", "toroni.rmp", "toroni core")
 
 
 def _version(library: Library, providers: Mapping[str, list[str]]) -> str:

@@ -8,16 +8,17 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from toroni.bench import roles
+from toroni.bench import burst_roles, roles
 from toroni.bench.leftovers import Leftovers
-from toroni.bench.library import Library, Setup
+from toroni.bench.library import Library
 from toroni.bench.processes import Child, Crew, MeasurementError, signals_held
-from toroni.bench.results import Outcome, latency_outcome, rate_outcome
+from toroni.bench.results import Outcome, burst_outcome, latency_outcome, rate_outcome
 from toroni.bench.workloads import Kind, Scale, Workload
 
 _CLOSING = 2.0  # seconds for the coordinator to close the channel, after the timeout of the measurement
@@ -70,7 +71,7 @@ def _coordinate(pipe: Connection, library: Library, workload: Workload, scale: S
         for descriptor in (0, 1, 2):
             os.dup2(null.fileno(), descriptor)
     try:
-        run = {Kind.RATE: _rate, Kind.ONE_WAY: _one_way, Kind.PING_PONG: _ping_pong}[workload.kind]
+        run = _ping_pong if workload.kind is Kind.PING_PONG else _one_channel
         outcome = run(library, workload, scale, leftovers)
     except MeasurementError as error:
         outcome = Outcome(error=str(error))
@@ -78,30 +79,43 @@ def _coordinate(pipe: Connection, library: Library, workload: Workload, scale: S
     pipe.send(outcome)
 
 
-def _rate(library: Library, workload: Workload, scale: Scale, leftovers: Leftovers) -> Outcome:
+@dataclass(frozen=True)
+class _Play:
+    """What the processes on one channel do, and what to make of what they report: (workload, sent, received)."""
+
+    subscribe: Callable[..., None]
+    publish: Callable[..., None]
+    conclude: Callable[[Workload, list[Any], list[Any]], Outcome]
+
+
+_BURST = _Play(burst_roles.read, burst_roles.write, lambda _, sent, received: burst_outcome(sent, received))
+_PLAYS = {
+    Kind.RATE: _Play(
+        roles.subscribe,
+        roles.publish,
+        lambda workload, sent, received: rate_outcome(sent, received, workload.shows_one_order),
+    ),
+    Kind.ONE_WAY: _Play(
+        roles.receive_paced, roles.send_paced, lambda _, sent, received: latency_outcome(received[0], sent[0])
+    ),
+    Kind.BURST: _BURST,
+    Kind.BURST_LATENCY: _BURST,
+}
+
+
+def _one_channel(library: Library, workload: Workload, scale: Scale, leftovers: Leftovers) -> Outcome:
+    play = _PLAYS[workload.kind]
     with (
         _channel(library, workload, leftovers.name) as channel,
         Crew(time.monotonic() + scale.timeout, leftovers) as crew,
     ):
-        subscribers = crew.start("subscriber", workload.subscribers, roles.subscribe, library, channel, workload, scale)
-        publishers = crew.start("publisher", workload.publishers, roles.publish, library, channel, workload, scale)
-        _start(crew, [*subscribers, *publishers])
+        subscribers = crew.start("subscriber", workload.subscribers, play.subscribe, library, channel, workload, scale)
+        publishers = crew.start("publisher", workload.publishers, play.publish, library, channel, workload, scale)
+        for _ in range(scale.turns(workload)):
+            _start(crew, [*subscribers, *publishers])
         received = crew.hear(subscribers)
         sent = crew.hear(publishers)
-    return rate_outcome(sent, received, workload.shows_one_order)
-
-
-def _one_way(library: Library, workload: Workload, scale: Scale, leftovers: Leftovers) -> Outcome:
-    with (
-        _channel(library, workload, leftovers.name) as channel,
-        Crew(time.monotonic() + scale.timeout, leftovers) as crew,
-    ):
-        subscribers = crew.start("subscriber", 1, roles.receive_paced, library, channel, workload, scale)
-        publishers = crew.start("publisher", 1, roles.send_paced, library, channel, workload, scale)
-        _start(crew, [*subscribers, *publishers])
-        (took,) = crew.hear(subscribers)
-        (sent,) = crew.hear(publishers)
-    return latency_outcome(took, sent)
+    return play.conclude(workload, sent, received)
 
 
 def _ping_pong(library: Library, workload: Workload, scale: Scale, leftovers: Leftovers) -> Outcome:
@@ -125,7 +139,7 @@ def _start(crew: Crew, everybody: list[Child]) -> None:
 @contextmanager
 def _channel(library: Library, workload: Workload, name: str) -> Iterator[Any]:
     try:
-        channel = library.open(Setup(name, workload.publishers, workload.subscribers, workload.size, workload.spins))
+        channel = library.open(workload.setup(name))
     except Exception as error:
         raise MeasurementError(f"no channel: {type(error).__name__}: {error}") from error
     try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from itertools import cycle
 
 from toroni.bench._floors import END
 
+TOPIC = "/bench"
 _HEAD = struct.Struct("<Q")
 
 
@@ -24,3 +27,13 @@ def messages(publisher: int, count: int, size: int) -> list[bytes]:
 def last(publisher: int, size: int) -> bytes:
     """What tells a subscriber that this publisher sends no more."""
     return message(publisher, END, size)
+
+
+def topics(count: int) -> list[str]:
+    """So many topics, all directly below `TOPIC`."""
+    return [f"{TOPIC}/{number}" for number in range(count)]
+
+
+def addressed(messages: Sequence[bytes], count: int) -> list[tuple[str, bytes]]:
+    """Each message with its topic: so many topics in turn."""
+    return list(zip(cycle(topics(count)), messages, strict=False))

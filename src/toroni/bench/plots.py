@@ -6,12 +6,14 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toroni.bench.machine import Machine
 from toroni.bench.run import Result
 from toroni.bench.summary import Summary
 from toroni.bench.workloads import Kind, Workload
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _OURS, _PEERS = "#c0392b", "#7f8c8d"
 _BAR = 0.34  # inches
@@ -28,7 +30,7 @@ def plot(result: Result, folder: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
-    from matplotlib.figure import Figure  # takes a second, and may not be there
+    from matplotlib import figure as drawing  # takes a second, and may not be there
 
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -38,13 +40,18 @@ def plot(result: Result, folder: Path) -> list[Path]:
         if not measured:
             continue
         measured.sort(key=lambda row: row[2].speed or 0.0)
-        figure = Figure(figsize=(8, 1.4 + _BAR * len(measured)), layout="constrained")
+        figure = drawing.Figure(figsize=(8, 1.4 + _BAR * len(measured)), layout="constrained")
         axes = figure.add_subplot()
         _draw(axes, workload, measured)
-        figure.supxlabel(str(result.machine), fontsize=7, color="gray")
-        files.append(folder / f"{workload.name}.svg")
-        figure.savefig(files[-1], metadata={"Date": None})
+        files.append(save(figure, result.machine, folder / f"{workload.name}.svg"))
     return files
+
+
+def save(figure: Figure, machine: Machine, file: Path) -> Path:
+    """Writes it, with the machine below, and returns the file."""
+    figure.supxlabel(str(machine), fontsize=7, color="gray")
+    figure.savefig(file, metadata={"Date": None})
+    return file
 
 
 def _draw(axes: Axes, workload: Workload, measured: list[tuple[str, bool, Summary]]) -> None:

@@ -18,25 +18,30 @@ _NOTE = (
     "rounds, ranges below them. Lost: the most in any round. R above 1: ours is faster."
 )
 
+Part = Table | Text
+
 
 def show(result: Result, console: Console) -> None:
     """Prints all of it."""
     console.print(Group(*render(result)))
 
 
-def render(result: Result) -> list[Table | Text]:
-    """What `show` prints."""
+def render(result: Result) -> list[Part]:
+    """What `show` prints: the libraries side by side."""
     rates = [workload for workload in result.workloads if workload.kind is Kind.RATE]
     latencies = [workload for workload in result.workloads if workload.kind is not Kind.RATE]
-    parts: list[Table | Text] = [Text(str(result.machine), style="bold")]
-    parts += [_table(result, title, some) for title, some in (("Rates", rates), ("Latency", latencies)) if some]
+    tables = [_table(result, title, some) for title, some in (("Rates", rates), ("Latency", latencies)) if some]
     if any(result.comparisons(workload.name) for workload in result.workloads):
-        parts.append(_ratios(result))
+        tables.append(_ratios(result))
+    return framed(result, tables, _NOTE)
+
+
+def framed(result: Result, tables: Sequence[Table], note: str) -> list[Part]:
+    """Tables between what every result has: the machine before them; its floors, what went wrong and a note behind."""
+    parts: list[Part] = [Text(str(result.machine), style="bold"), *tables]
     if result.floors:
         parts.append(_floors(result))
-    parts += _errors(result)
-    parts.append(Text(_NOTE, style="dim"))
-    return parts
+    return [*parts, *_errors(result), Text(note, style="dim")]
 
 
 def _table(result: Result, title: str, workloads: Sequence[Workload]) -> Table:
@@ -72,8 +77,8 @@ def cell(summary: Summary | None) -> Text:
         text.append(_thousands(summary.rate))
         text.append(f"\n{_thousands(summary.rate_range[0])}-{_thousands(summary.rate_range[1])}", style="dim")
     if summary.p50 is not None and summary.p99 is not None and summary.p50_range is not None:
-        text.append(f"{_figure(summary.p50)} / {_figure(summary.p99)}")
-        text.append(f"\n{_figure(summary.p50_range[0])}-{_figure(summary.p50_range[1])}", style="dim")
+        text.append(f"{figure(summary.p50)} / {figure(summary.p99)}")
+        text.append(f"\n{figure(summary.p50_range[0])}-{figure(summary.p50_range[1])}", style="dim")
     for fault in faults(summary):
         text.append(f"\n{fault}", style="red")
     return text
@@ -94,10 +99,11 @@ def faults(summary: Summary) -> list[str]:
 
 
 def _thousands(rate: float) -> str:
-    return _figure(rate / 1000)
+    return figure(rate / 1000)
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """With as many digits as mean something."""
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"
 
 
@@ -125,8 +131,8 @@ def _floors(result: Result) -> Table:
     return table
 
 
-def _errors(result: Result) -> list[Table | Text]:
-    lines: list[Table | Text] = []
+def _errors(result: Result) -> list[Text]:
+    lines = []
     for entry in result.libraries:
         for workload in result.workloads:
             summary = result.summary(entry.name, workload.name)

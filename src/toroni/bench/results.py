@@ -26,6 +26,29 @@ class Received:
 
 
 @dataclass(frozen=True)
+class Written:
+    """Bursts of one publisher: messages, and ns that writing them took."""
+
+    messages: int
+    took: int
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Bursts at one subscriber.
+
+    Attributes:
+        messages: of all publishers.
+        took: ns from the first message of a burst to its last, added up.
+        latency: ns from the creation of a message until it had come, added up; 0 where that was not asked.
+    """
+
+    messages: int
+    took: int
+    latency: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One measurement: one library, one workload, one round.
 
@@ -40,6 +63,8 @@ class Outcome:
         disordered: messages that came after a later one of the same publisher, of all subscribers.
         one_order: whether all subscribers saw the same order; None where that is no question.
         p50: microseconds, of latency workloads; p99 likewise.
+        mean: microseconds, of the latency of bursts.
+        cost: nanoseconds that a publisher of a burst takes for a message.
     """
 
     error: str | None = None
@@ -53,6 +78,8 @@ class Outcome:
     one_order: bool | None = None
     p50: float | None = None
     p99: float | None = None
+    mean: float | None = None
+    cost: float | None = None
 
 
 def rate_outcome(sent: Sequence[int], received: Sequence[Received], asks_order: bool) -> Outcome:
@@ -85,6 +112,20 @@ def latency_outcome(nanoseconds: Sequence[int], sent: int) -> Outcome:
         loss=lost / sent,
         p50=percentile(counted, 0.5) / 1000,
         p99=percentile(counted, 0.99) / 1000,
+    )
+
+
+def burst_outcome(written: Sequence[Written], arrived: Sequence[Arrived]) -> Outcome:
+    """As the test agents count: sums by sums, so that a long burst weighs more than a short one."""
+    messages, took = sum(one.messages for one in arrived), sum(one.took for one in arrived)
+    latency = sum(one.latency for one in arrived)
+    sent = [one.messages for one in written]
+    return Outcome(
+        rate=messages / took * 1e9 if took and not latency else None,
+        sent=sent,
+        lost=[0] * len(sent),  # a subscriber that missed one has failed
+        mean=latency / messages / 1000 if latency else None,
+        cost=sum(one.took for one in written) / sum(sent),
     )
 
 

@@ -9,15 +9,17 @@ CLOCK_MONOTONIC, the same for all, when all are ready.
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 from toroni.bench import payload
 from toroni.bench._floors import Checker
-from toroni.bench.library import Library, Publisher, Subscriber
+from toroni.bench.library import Delivers, Library, Publisher, Subscriber
 from toroni.bench.results import Received
 from toroni.bench.workloads import PACE, QUIET, Scale, Workload, batch_of
 
@@ -33,15 +35,24 @@ class Publishing:
 
     def __init__(self, pipe: _Pipe, publisher: Publisher) -> None:
         self.publisher = publisher
-        pipe.send(READY)
-        self.start: int = pipe.recv()
-        _sleep_until(self.start)
+        self.start = await_start(pipe)
+
+
+def await_start(pipe: Connection) -> int:
+    """Says that all is ready, and returns at the moment at which all start."""
+    pipe.send(READY)
+    start: int = pipe.recv()
+    _sleep_until(start)
+    return start
 
 
 def publish(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
     """A publisher of Kind.RATE: all as fast as it can, until the time is over."""
-    messages = payload.messages(index, scale.count(workload), workload.size)
-    last = payload.last(index, workload.size)
+    messages: list[Any] = payload.messages(index, scale.count(workload), workload.size)
+    messages.append(payload.last(index, workload.size))
+    if workload.topics:
+        messages = payload.addressed(messages, workload.topics)
+    last = messages.pop()
     ready = Publishing(pipe, library.publisher(channel, index))
     publisher, deadline = ready.publisher, ready.start + int(scale.seconds * 1e9)
     sent = 0
@@ -67,16 +78,28 @@ def subscribe(pipe: _Pipe, library: Library, channel: Any, index: int, workload:
     """A subscriber of Kind.RATE: all until the last of each publisher, or until nothing comes."""
     subscriber = library.subscriber(channel, index)
     checker = Checker(workload.size, workload.publishers)
-    accept: Callable[[Any], bool] = checker.accept_many if library.batches else checker.accept
-    receive: Callable[[float], Any] = subscriber.receive_many if library.batches else subscriber.receive
+    turn = _turn(subscriber, checker, library.batches)
     quiet = Quiet(pipe)
     while True:
-        while accept(receive(_TURN)):
-            pass
+        turn()
         if checker.ended or quiet.is_over(checker.last_time):
             break
     subscriber.close()
     pipe.send(_received(checker, quiet.start()))
+
+
+def _turn(subscriber: Subscriber, checker: Checker, batches: bool) -> Callable[[], object]:
+    """Takes messages as long as some come."""
+    if not batches and isinstance(subscriber, Delivers):
+        return partial(subscriber.deliver, checker.accept, _TURN)
+    accept: Callable[[Any], bool] = checker.accept_many if batches else checker.accept
+    receive: Callable[[float], Any] = subscriber.receive_many if batches else subscriber.receive
+
+    def take() -> None:
+        while accept(receive(_TURN)):
+            pass
+
+    return take
 
 
 class Quiet:
@@ -108,6 +131,7 @@ def _received(checker: Checker, start: int) -> Received:
 
 def send_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
     """The publisher of Kind.ONE_WAY."""
+    _stay_on(workload, 0)
     ready = Publishing(pipe, library.publisher(channel, index))
     send, rest = ready.publisher.publish, b"x" * (workload.size - _TIMES.size)
     for number in range(scale.paced):
@@ -119,6 +143,7 @@ def send_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workload
 
 def receive_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
     """The subscriber of Kind.ONE_WAY; reports nanoseconds."""
+    _stay_on(workload, 1)
     subscriber = library.subscriber(channel, index)
     quiet, took, number, arrived = Quiet(pipe), list[int](), -1, 0
     while number < scale.paced - 1:
@@ -131,6 +156,13 @@ def receive_paced(pipe: _Pipe, library: Library, channel: Any, index: int, workl
             break
     subscriber.close()
     pipe.send(took)
+
+
+def _stay_on(workload: Workload, end: int) -> None:
+    """One of the processors that we may use, if the workload says which: those of its publisher and its subscriber."""
+    if workload.processors is not None:
+        usable = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {usable[workload.processors[end] % len(usable)]})
 
 
 def ping(pipe: _Pipe, library: Library, channels: Any, index: int, workload: Workload, scale: Scale) -> None:

@@ -28,6 +28,7 @@ class Result:
         libraries: in the order of the rows.
         outcomes: library -> workload -> one for each round.
         floors: of each round.
+        suite: the name of the question.
     """
 
     machine: Machine
@@ -35,6 +36,7 @@ class Result:
     libraries: list[Entry]
     outcomes: dict[str, dict[str, list[Outcome]]] = field(default_factory=dict)
     floors: list[list[Floor]] = field(default_factory=list)
+    suite: str = "libraries"
 
     def summary(self, library: str, workload: str) -> Summary | None:
         """Medians and ranges over the rounds; None if it was not measured."""
@@ -102,6 +104,6 @@ def run(
             number += 1
 
 
-def empty_result(libraries: Sequence[Library], workloads: Sequence[Workload]) -> Result:
+def empty_result(libraries: Sequence[Library], workloads: Sequence[Workload], suite: str = "libraries") -> Result:
     """Of a run that has not begun."""
-    return Result(this_machine(), list(workloads), entries(libraries))
+    return Result(this_machine(), list(workloads), entries(libraries), suite=suite)

@@ -1,6 +1,7 @@
 """pyaeron: `offer` to a publication on `aeron:ipc`, again while it is back-pressured, and `poll` with a handler, as in
 its README and its examples; subscribers poll. The media driver is a process of its own, as its README allows ("Point
-`dir=` at an existing driver"). A view is valid only in the handler, hence the copy. Needs Python 3.12.
+`dir=` at an existing driver"). A view is valid only in
+the handler, hence the copy of what is not checked there. Needs Python 3.12.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from toroni.bench.libraries._common import PATIENCE, PAUSE
@@ -60,7 +61,24 @@ class _Subscriber:
         self._subscription: Any = self._client.add_subscription(_CHANNEL, _STREAM)
         self._spins = setup.spins
         self._messages: deque[bytes] = deque()
-        self._handler = self._keep  # the same object each time: a poll with another one drops half-assembled messages
+        # The same object each time: a poll with another one drops half-assembled messages.
+        self._handler, self._pass_on = self._keep, self._hand_over
+        self._accept: Callable[[Payload], bool] = bool
+        self._goes_on = True
+
+    def deliver(self, accept: Callable[[Payload], bool], timeout: float) -> None:
+        self._accept, self._goes_on = accept, True
+        deadline = time.monotonic() + timeout
+        while self._goes_on:
+            if self._subscription.poll(self._pass_on, _FRAGMENTS):
+                deadline = time.monotonic() + timeout
+            elif time.monotonic() > deadline:
+                return
+            elif not self._spins:
+                time.sleep(PAUSE)
+
+    def _hand_over(self, view: Any, header: Any) -> None:
+        self._goes_on = self._accept(view)
 
     def receive(self, timeout: float) -> Payload | None:
         if not self._messages:

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import toroni
 from toroni import Bus, Wait
+from toroni.bench import payload
 from toroni.bench.library import Payload, Publisher, Setup, Subscriber
 
-_TOPIC = "/bench"
+_LARGE = 32 << 10  # bytes, from which on a copy costs more than what it takes to do without
 
 
-class _Publisher:
+class _Opened:
     def __init__(self, setup: Setup) -> None:
         self._bus = Bus(setup.name, backpressure=Wait(None))
-        self.publish = partial(self._bus.post, _TOPIC)
-
-    def publish_many(self, messages: Sequence[bytes]) -> None:
-        self._bus.post_many(messages, topic=_TOPIC)
 
     def close(self) -> None:
         self._bus.close()
 
 
+class _Publisher(_Opened):
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.publish = partial(self._bus.post, payload.TOPIC)
+
+    def publish_many(self, messages: Sequence[bytes]) -> None:
+        self._bus.post_many(messages, topic=payload.TOPIC)
+
+
+class _TopicPublisher(_Opened):
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.publish_many = self._bus.post_many
+
+    def publish(self, message: tuple[str, bytes]) -> None:
+        self._bus.post(*message)
+
+
 class _Subscriber:
     def __init__(self, setup: Setup) -> None:
         self._bus = Bus(setup.name)
-        self._reader = self._bus.subscribe(_TOPIC)
+        topics = payload.topics(setup.topics) if setup.subscribes_each else [payload.TOPIC]
+        self._reader = self._bus.subscribe(*topics, descendants=setup.topics > 0 and not setup.subscribes_each)
+
+    def deliver(self, accept: Callable[[Payload], bool], timeout: float) -> None:
+        for message in self._reader:
+            if not accept(message.data):
+                return
 
     def receive(self, timeout: float) -> Payload | None:
         message = self._reader.recv(timeout)
@@ -38,6 +59,17 @@ class _Subscriber:
 
     def close(self) -> None:
         self._bus.close()
+
+
+class _LargeSubscriber(_Subscriber):
+    """Looks at messages in place."""
+
+    def deliver(self, accept: Callable[[Payload], bool], timeout: float) -> None:
+        while (message := self._reader.borrow(timeout)) is not None:
+            with message:
+                goes_on = accept(message.data)
+            if not goes_on:
+                return
 
 
 class ToroniBus:
@@ -52,16 +84,16 @@ class ToroniBus:
 
     def open(self, setup: Setup) -> Setup:
         """Makes the bus, with room for a few of the largest messages."""
-        Bus(setup.name, capacity=max(4 << 20, 8 << (setup.size - 1).bit_length())).close()
+        Bus(setup.name, capacity=setup.capacity or max(4 << 20, 8 << (setup.size - 1).bit_length())).close()
         return setup
 
     def publisher(self, channel: Setup, index: int) -> Publisher:
         """Opens it to post."""
-        return _Publisher(channel)
+        return _TopicPublisher(channel) if channel.topics else _Publisher(channel)
 
     def subscriber(self, channel: Setup, index: int) -> Subscriber:
         """Opens it to read."""
-        return _Subscriber(channel)
+        return _LargeSubscriber(channel) if channel.size >= _LARGE else _Subscriber(channel)
 
     def close(self, channel: Setup) -> None:
         """Removes it."""
