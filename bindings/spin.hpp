@@ -51,7 +51,7 @@ public:
             ++skipped_;
             return;
         }
-        constexpr int most_moments = 8;
+        constexpr int most_moments = 16;
         bool moved = false;
         auto seen = end();
         for (int i = 0; i < most_moments; ++i) {

@@ -192,7 +192,7 @@ TEST(patience_for_more_is_given_up_where_it_is_in_vain) {
     int position = 0;
     CHECK_EQUAL(looks_at([&] { return std::min(++position, 4); }), 5);  // as long as it moves
     position = 0;
-    CHECK_EQUAL(looks_at([&] { return ++position; }), 9);  // bounded; and not skipped now
+    CHECK_EQUAL(looks_at([&] { return ++position; }), 17);  // bounded; and not skipped now
 }
 
 TEST(a_reader_spins_only_after_a_short_wait) {

@@ -31,7 +31,8 @@ def measure_floors(quick: bool) -> Iterator[Floor]:
     """
     part = 5 if quick else 1
     usable = sorted(os.sched_getaffinity(0))
-    pairs = {"": (-1, -1), ", two processors": (usable[0], usable[1 % len(usable)]), ", one processor": (usable[0], usable[0])}
+    first, other = usable[0], usable[1 % len(usable)]
+    pairs = {"": (-1, -1), ", two processors": (first, other), ", one processor": (first, first)}
     for where, processors in pairs.items():
         waking = _floors.wake(1000 // part, int(PACE * 1e9), *processors)
         yield _distribution(f"futex wake of another process, one way, one each 2 ms{where}", waking)
