@@ -34,7 +34,8 @@ struct Before {
     std::uint64_t unread = 700;     // so many bytes before that end, at least, a live reader stands
     bool has_reader = true;
     bool reader_sleeps = false;
-    bool writer_waits = false;  // for room: holds the turn
+    bool writer_waits = false;   // for room: holds the turn
+    bool writer_writes = false;  // holds the mutex
     Leftover leftover = Leftover::nothing;
 };
 

@@ -1,11 +1,13 @@
 #include "operation.hpp"
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
 #include "blocking.hpp"
 #include "markers.hpp"
 #include "toroni/ring/reader.hpp"
+#include "toroni/ring/room.hpp"
 #include "toroni/ring/writer.hpp"
 
 asm(".text\n"
@@ -97,6 +99,17 @@ void wait_for_room(const Options& options) {
     kill_sweep_end();
 }
 
+// Another writer has both.
+void wait_in_vain(const Options& options) {
+    const auto memory = ring::Memory::open(options);
+    ring::Writer writer(memory);
+    ring::Room room(*memory);
+    constexpr os::Nanoseconds a_moment{100'000};
+    kill_sweep_begin();
+    if (os::is_acquired(writer.try_lock_for(a_moment)) || room.enter(a_moment)) std::abort();
+    kill_sweep_end();
+}
+
 // ---- reading ----------------------------------------------------------------------------------------------
 
 template <ring::StartKind kind>
@@ -174,6 +187,7 @@ void remove(const Options& options) {
 constexpr Before no_bus{.exists = false};
 constexpr Before half_a_bus{.exists = false, .leftover = Leftover::lone_reader_info};
 constexpr Before stale_bus{.exists = false, .leftover = Leftover::stale_ring};
+constexpr Before while_writing{.writer_waits = true, .writer_writes = true};
 constexpr Before after_death{.leftover = Leftover::dead_reader};
 constexpr Before after_laps{.fill_to = 3 * capacity + 1200};
 
@@ -198,6 +212,7 @@ std::span<const Operation> operations() {
         {"post over a slow reader", {}, {.fill_to = 7000, .unread = 3800}, several, {3}, true, post<several, true>},
         {"post after a dead writer", {}, {.leftover = Leftover::dead_writer}, many, {5}, false, post<many>},
         {"wait for room, read, post", {}, {.fill_to = 4050, .unread = 0}, one, {1}, false, wait_for_room},
+        {"wait for mutex and turn", {}, while_writing, {}, {}, false, wait_in_vain},
         {"become a reader", {}, {}, {}, {}, false, become_reader<now>},
         {"become a reader: keeper", keeper, {}, {}, {}, false, become_reader<now>},
         {"become a reader of history", {}, after_laps, {}, {}, false, become_reader<oldest>},

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "toroni/ring/tally.hpp"
 
@@ -61,10 +62,17 @@ Scene::Scene(const Operation& operation_, ring::Options options_)
     }
     leave_over();
     if (before.reader_sleeps) follower.reader->set_waiting();
-    if (before.writer_waits) require(room.emplace(*memory).enter({}), "the turn to wait is not free");
+    if (before.writer_waits) require(room_.emplace(*memory).enter({}), "the turn to wait is not free");
+    if (before.writer_writes) has_mutex_ = os::is_acquired(writer->try_lock());
+}
+
+void Scene::let_others_write() {
+    if (room_) room_->leave();
+    if (std::exchange(has_mutex_, false)) writer->unlock();
 }
 
 Scene::~Scene() {
+    let_others_write();  // glibc's list of a thread's robust mutexes goes through them: they may not be unmapped before
     for (const char* suffix : {"-rb", "-ri"}) {
         std::error_code ignored;
         std::filesystem::remove(path_of(options, suffix), ignored);

@@ -48,6 +48,9 @@ public:
     Scene(const Scene&) = delete;
     Scene& operator=(const Scene&) = delete;
 
+    // Gives back the turn and the mutex, if they were held while the victim lived.
+    void let_others_write();
+
     // One message by a writer that finds the mutex free or its owner dead, and nobody in its way.
     static void post(const ring::Memory& memory, ring::Writer& writer, Stream& stream, const Bytes& body);
 
@@ -56,7 +59,6 @@ public:
     std::shared_ptr<ring::Memory> memory;  // nothing where there is no bus yet
     std::unique_ptr<ring::Writer> writer;
     Follower follower;  // without a reader where nobody reads
-    std::optional<ring::Room> room;
     Stream stream;
 
 private:
@@ -65,6 +67,9 @@ private:
     template <class Action>
     void do_and_die(Action action);
     void let_a_writer_die();
+
+    std::optional<ring::Room> room_;
+    bool has_mutex_ = false;
 };
 
 }  // namespace lab

@@ -193,13 +193,21 @@ void check_nothing_stays(const ring::Options& options) {
     }
 }
 
+// Whatever the victim announced is announced still.
+void post_first(Scene& scene) {
+    const auto& claim_pos = scene.memory->ring_extension()->claim_pos;
+    const Position claimed = claim_pos.load(std::memory_order_relaxed);
+    Scene::post(*scene.memory, *scene.writer, scene.stream, contents(first_seed_after, 30));
+    require(base::distance(claimed, claim_pos.load(std::memory_order_relaxed)) >= 0, "claim_pos is lowered");
+}
+
 // Whoever has it open, though it may have been removed: what is there, and that they go on.
 std::size_t examine_old(Scene& scene) {
     check_positions(*scene.memory);
     const Stream& stream = scene.stream;
     const Position end = stream.back().position + stream.back().body.size() + base::frame_header_size;
     const auto count = find_messages_of_victim(scene.operation, *scene.memory, end, scene.stream);
-    if (scene.room) scene.room->leave();
+    scene.let_others_write();
     if (scene.follower.reader) {
         scene.follower.reader->clear_waiting();
         scene.follower.catch_up(scene.stream, scene.operation.may_overtake);
@@ -213,7 +221,7 @@ std::size_t examine(Scene& scene) {
     const std::size_t count = scene.memory ? examine_old(scene) : 0;
     auto memory = open_soon(scene.options);
     const bool is_same = scene.memory && !scene.memory->is_unlinked();
-    if (scene.memory) Scene::post(*scene.memory, *scene.writer, scene.stream, contents(first_seed_after, 30));
+    if (scene.memory) post_first(scene);
     if (scene.follower.reader) scene.follower.catch_up(scene.stream, scene.operation.may_overtake);
     Follower* old = is_same && scene.follower.reader ? &scene.follower : nullptr;
     std::uint64_t unmarked = 0;

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mutants import MUTANTS
+
 ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / "build" / "lab" / "lab" / "kill_sweep"
 NOT_PERMITTED = 3  # its exit code where ptrace is
@@ -43,3 +45,9 @@ def test_survivors_of_kills_at_a_sample_of_instructions(program: Path, request: 
     operations = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.splitlines()
     assert [end["operation"] for end in ends] == operations
     assert all(0 < end["kills"] <= kills for end in ends)
+
+
+def test_mutants_are_made_of_the_core_as_it_is() -> None:
+    """What `make kill-mutants` changes is there to be changed."""
+    for mutant in MUTANTS:
+        assert mutant.of(ROOT) != (ROOT / mutant.file).read_text()
