@@ -40,7 +40,8 @@ def failures(program: Path, operation: str) -> list[dict[str, str]]:
 
 def main(name: str) -> int:
     """0 if all were found, and nothing in the core as it is."""
-    console, table = Console(), Table("mutant", "found", "when killed during", "at", title="Faults and kills")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table("mutant", "found", "when killed during", "at", title="Faults and kills")
     folder = Path(name).resolve()
     source = folder / "source"
     shutil.rmtree(source, ignore_errors=True)
@@ -60,8 +61,9 @@ def main(name: str) -> int:
         (source / mutant.file).write_text(genuine)
         missed += not found
         first = found[0] if found else {"what": "not found", "operation": "", "where": ""}
-        console.print(f"{mutant.name}: {first['what']}")
-        table.add_row(mutant.name, first["what"], first["operation"], first["where"][:60])
+        console.print(f"{mutant.name}: {first['what']}", soft_wrap=True, highlight=False)
+        where = first["where"].replace(f"{source}/", "")
+        table.add_row(mutant.name, first["what"][:60], first["operation"], where.rsplit(" at ", 1)[-1])
     console.print(table)
     return 1 if missed else 0
 

@@ -13,8 +13,6 @@ TALLY = "core/include/toroni/ring/tally.hpp"
 PUBLISH = "    header.free_pos.store(plan.end, std::memory_order_release);"
 CLAIM = "    claim(plan.end);\n"
 STORE_LANDMARKS = "        landmarks.store(*extension);\n"
-REMOVE_RING = "    const bool ring_was_there = remove_file(paths.ring);"
-REMOVE_INFO = "    const bool info_was_there = (info || is_empty) && remove_file(paths.reader_info);\n"
 LINK = "    static_cast<void>(segment.link(paths_of(options.directory, options.name).ring));\n"
 
 
@@ -129,9 +127,9 @@ MUTANTS = [
         ],
     ),
     Mutant(
-        "the reader info removed before the ring",
-        "remove the bus",
+        "a reader info without a ring stays",
+        "make the bus",
         "core/src/memory.cpp",
-        [(REMOVE_INFO, ""), (REMOVE_RING, REMOVE_INFO + REMOVE_RING)],
+        [("        remove_file(paths.reader_info);\n        throw Error", "        throw Error")],
     ),
 ]

@@ -126,6 +126,7 @@ public:
         check_positions(*memory_);
         check_landmarks(*memory_, stream_);
         check_turn(*memory_);
+        pass_the_dead();
         take_all_slots();
         post(77);
         catch_up();
@@ -144,6 +145,13 @@ private:
     void catch_up() {
         if (old_ != nullptr) old_->catch_up(stream_, may_lose_);
         for (Follower& follower : followers_) follower.catch_up(stream_, false);
+    }
+    // While the slot of the dead is still theirs: a ring's worth, that the living read.
+    void pass_the_dead() {
+        for (std::uint64_t sent = 0; sent < memory_->capacity(); sent += 450) {
+            post(450);
+            catch_up();
+        }
     }
     // Those of the dead, too.
     void take_all_slots() {

@@ -110,15 +110,16 @@ void Sweep::kill_at(std::size_t k) {
     std::optional<std::uint64_t> address;
     if (report.is_right) {
         address = kill_victim(k);
-        if (address != trace_.address(k)) ++elsewhere_;
         report = survivors_.examine();
         slowest_us_ = std::max(slowest_us_, report.microseconds);
     }
-    if (report.is_right && report.messages < messages_) {
+    const bool is_there = address == trace_.address(k);
+    if (!is_there) ++elsewhere_;
+    if (report.is_right && is_there && report.messages < messages_) {
         report = {.what = {"messages are gone that a kill before this instruction left"}};
     }
-    if (report.is_right) messages_ = report.messages;
-    else fail(k, address.value_or(trace_.address(k)), report);
+    if (report.is_right && is_there) messages_ = report.messages;
+    if (!report.is_right) fail(k, address.value_or(trace_.address(k)), report);
 }
 
 void Sweep::fail(std::size_t k, std::uint64_t address, const Report& report) {
