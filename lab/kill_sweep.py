@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -78,8 +79,9 @@ def main(program: str, *options: str) -> int:
     display = Display(console, len(names))
     with subprocess.Popen([program, *options], stdout=subprocess.PIPE, text=True) as process, display.progress:
         assert process.stdout
-        for line in process.stdout:
-            display.take(json.loads(line))
+        with suppress(KeyboardInterrupt):  # the program hears of it, too, and clears up
+            for line in process.stdout:
+                display.take(json.loads(line))
     if display.ends:
         console.print(table_of(display.ends))
         console.print(

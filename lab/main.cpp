@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -57,7 +58,16 @@ void stay_on_one_processor() {
     sched_setaffinity(0, sizeof one, &one);
 }
 
+// They are looked at between two kills.
+void block_interruptions() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+}
+
 int run(const Arguments& arguments) {
+    block_interruptions();
     const TemporaryDirectory directory;
     const ring::Options options{
         .name = "bus", .capacity = capacity, .max_readers = max_readers, .directory = directory.path};

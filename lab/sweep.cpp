@@ -1,6 +1,7 @@
 #include "sweep.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <numeric>
 #include <random>
@@ -21,6 +22,15 @@ std::string as_json(std::string text) {
     return '"' + text + '"';
 }
 
+// Whoever interrupts the sweep finds nothing left in /dev/shm: main() has blocked these signals.
+void stop_if_asked() {
+    sigset_t pending;
+    sigpending(&pending);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        if (sigismember(&pending, signal) == 1) throw Wrong("interrupted");
+    }
+}
+
 }  // namespace
 
 bool Sweep::run(const Sample& sample) {
@@ -30,6 +40,7 @@ bool Sweep::run(const Sample& sample) {
     began_ = printed_ = Clock::now();
     for (std::size_t done = 0; done < kills.size(); ++done) {
         print_progress(done);
+        stop_if_asked();
         kill_at(kills[done]);
     }
     print_end(kills.size());
