@@ -59,6 +59,7 @@ Scene::Scene(const Operation& operation_, ring::Options options_)
         writer = std::make_unique<ring::Writer>(memory);
         if (before.has_reader) follower.reader = std::make_unique<ring::Reader>(memory, ring::Start{}, "survivor");
         fill();
+        if (before.has_reader) guest = std::make_unique<ring::Reader>(memory, ring::Start{}, "guest");
     }
     leave_over();
     if (before.reader_sleeps) follower.reader->set_waiting();

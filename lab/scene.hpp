@@ -59,6 +59,8 @@ public:
     std::shared_ptr<ring::Memory> memory;  // nothing where there is no bus yet
     std::unique_ptr<ring::Writer> writer;
     Follower follower;  // without a reader where nobody reads
+    // Leaves when the victim is dead: who comes then finds a free slot before the dead one's.
+    std::unique_ptr<ring::Reader> guest;
     Stream stream;
 
 private:

@@ -1,5 +1,6 @@
-// Watches the bytes of a bus that exists, to find the instructions that change them: between two of those one kill is
-// as another for who survives, so that a sample is to have more of them than of all others.
+// Watches the bytes of a bus that exists, to find the instructions that change them. Between two of those, one kill is
+// as another for who survives (but for the lists of locks, which the kernel reads in the victim's own memory): so a
+// sample has more of the moments behind them than of all others.
 #pragma once
 
 #include <cstring>

@@ -146,14 +146,14 @@ private:
         if (old_ != nullptr) old_->catch_up(stream_, may_lose_);
         for (Follower& follower : followers_) follower.catch_up(stream_, false);
     }
-    // While the slot of the dead is still theirs: a ring's worth, that the living read.
+    // While the dead one's slot is nobody else's: a ring's worth, that the living read.
     void pass_the_dead() {
         for (std::uint64_t sent = 0; sent < memory_->capacity(); sent += 450) {
             post(450);
             catch_up();
         }
     }
-    // Those of the dead, too.
+    // The dead one's, too.
     void take_all_slots() {
         const std::size_t free = memory_->max_readers() - followers_.size() - (old_ != nullptr ? 1 : 0);
         for (std::size_t i = 0; i < free; ++i) {
@@ -216,6 +216,7 @@ std::size_t examine_old(Scene& scene) {
     const Position end = stream.back().position + stream.back().body.size() + base::frame_header_size;
     const auto count = find_messages_of_victim(scene.operation, *scene.memory, end, scene.stream);
     scene.let_others_write();
+    scene.guest.reset();
     if (scene.follower.reader) {
         scene.follower.reader->clear_waiting();
         scene.follower.catch_up(scene.stream, scene.operation.may_overtake);
@@ -229,11 +230,12 @@ std::size_t examine(Scene& scene) {
     const std::size_t count = scene.memory ? examine_old(scene) : 0;
     auto memory = open_soon(scene.options);
     const bool is_same = scene.memory && !scene.memory->is_unlinked();
+    std::uint64_t unmarked = 0;
+    for (const std::size_t size : scene.operation.sizes) unmarked += size + base::frame_header_size;
+    if (is_same) follow_history(memory, scene.stream, unmarked);  // as the dead left it
     if (scene.memory) post_first(scene);
     if (scene.follower.reader) scene.follower.catch_up(scene.stream, scene.operation.may_overtake);
     Follower* old = is_same && scene.follower.reader ? &scene.follower : nullptr;
-    std::uint64_t unmarked = 0;
-    for (const std::size_t size : scene.operation.sizes) unmarked += size + base::frame_header_size;
     Newcomers(memory, is_same ? scene.stream : Stream{}, old, scene.operation.may_overtake).run(unmarked);
     check_nothing_stays(scene.options);
     return count;
