@@ -44,7 +44,7 @@ def main(name: str) -> int:
     table = Table("mutant", "found", "when killed during", "at", title="Faults and kills")
     folder = Path(name).resolve()
     source = folder / "source"
-    shutil.rmtree(source, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # all of it: what was built of the last mutant is newer than the sources
     source.mkdir(parents=True)
     for part in PARTS:
         if (ROOT / part).is_dir():

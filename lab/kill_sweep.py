@@ -1,6 +1,7 @@
 """`make kill-sweep`: runs the C++ program of the same name, with a bar while it runs and a table at the end.
 
-Takes the program's path, then its options: --operation NAME; --sample KILLS --seed NUMBER for so many kills of each.
+Takes the program's path, then its options: --operation NAME, of which --instruction NUMBER kills at that one only;
+--sample KILLS --seed NUMBER for so many kills of each.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 // Kills a process at each instruction of each operation, or at a sample of them, and has the survivors look.
 //
-//   kill_sweep [--sample KILLS] [--seed NUMBER] [--operation NAME] [--list]
+//   kill_sweep [--sample KILLS] [--seed NUMBER] [--operation NAME [--instruction NUMBER]] [--list]
 //
 // Exits with 1 if anything was wrong, with 3 where ptrace is not permitted.
 #include <sched.h>
@@ -33,6 +33,7 @@ Arguments parse(int count, char** values) {
         const std::string value = values[++i];
         if (option == "--sample") arguments.sample.kills = std::stoul(value);
         else if (option == "--seed") arguments.sample.seed = std::stoull(value);
+        else if (option == "--instruction") arguments.sample.instruction = std::stoul(value);
         else if (option == "--operation") arguments.operation = value;
         else throw Wrong("unknown option " + option);
     }

@@ -87,6 +87,8 @@ Roomy<std::size_t> Sweep::choose(const Sample& sample) const {
     Roomy<std::size_t> all, chosen;
     all.resize(trace_.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
+    if (sample.instruction) chosen.push_back(std::min(*sample.instruction, all.back()));
+    if (sample.instruction) return chosen;
     if (sample.kills == 0) return all;
     std::mt19937_64 random(sample.seed + index_);
     std::sample(stores_.begin(), stores_.end(), std::back_inserter(chosen), sample.kills / 2, random);

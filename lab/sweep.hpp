@@ -14,6 +14,7 @@ namespace lab {
 struct Sample {
     std::size_t kills = 0;  // of each operation; 0: all
     std::uint64_t seed = 0;
+    std::optional<std::size_t> instruction{};  // that one only
 };
 
 class Sweep {
