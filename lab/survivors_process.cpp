@@ -58,7 +58,7 @@ void SurvivorsProcess::serve(int socket) const {
                 scene.reset();
                 scene.emplace(operations()[request.operation], options_);
             } else {
-                report.messages = lab::examine(*scene);
+                report.messages = lab::examine(scene.value());  // none: whoever prepared it crashed
             }
         } catch (const std::exception& error) {
             say(report, error.what());

@@ -34,7 +34,12 @@ void stop_if_asked() {
 }  // namespace
 
 bool Sweep::run(const Sample& sample) {
-    record();
+    try {
+        record();
+    } catch (const VictimFailed& error) {
+        fail(0, 0, error.what());
+        return false;
+    }
     const auto kills = choose(sample);
     std::printf("{\"event\": \"begin\", \"operation\": \"%s\", \"kills\": %zu}\n", operation_.name, kills.size());
     began_ = printed_ = Clock::now();
@@ -122,7 +127,11 @@ void Sweep::kill_at(std::size_t k) {
     Report report = survivors_.prepare(index_);
     std::optional<std::uint64_t> address;
     if (report.is_right) {
-        address = kill_victim(k);
+        try {
+            address = kill_victim(k);
+        } catch (const VictimFailed& error) {
+            fail(k, trace_.address(k), error.what());
+        }
         report = survivors_.examine();
         slowest_us_ = std::max(slowest_us_, report.microseconds);
     }
@@ -132,16 +141,15 @@ void Sweep::kill_at(std::size_t k) {
         report = {.what = {"messages are gone that a kill before this instruction left"}};
     }
     if (report.is_right && is_there) messages_ = report.messages;
-    if (!report.is_right) fail(k, address.value_or(trace_.address(k)), report);
+    if (!report.is_right) fail(k, address.value_or(trace_.address(k)), report.what.data());
 }
 
-void Sweep::fail(std::size_t k, std::uint64_t address, const Report& report) {
+void Sweep::fail(std::size_t k, std::uint64_t address, const char* what) {
     ++failures_;
     constexpr std::size_t most = 20;  // one fault shows at many instructions
     if (failures_ > most) return;
     std::printf("{\"event\": \"failure\", \"operation\": \"%s\", \"instruction\": %zu, \"where\": %s, \"what\": %s}\n",
-                operation_.name, k, as_json(describe_instruction(address)).c_str(),
-                as_json(report.what.data()).c_str());
+                operation_.name, k, as_json(describe_instruction(address)).c_str(), as_json(what).c_str());
     std::fflush(stdout);
 }
 

@@ -35,7 +35,7 @@ private:
     void kill_at(std::size_t k);
     [[nodiscard]] std::optional<std::uint64_t> kill_victim(std::size_t k);
     [[nodiscard]] Killed kill_behind(std::span<const std::size_t> stops, std::size_t steps);
-    void fail(std::size_t k, std::uint64_t address, const Report& report);
+    void fail(std::size_t k, std::uint64_t address, const char* what);
     void print_progress(std::size_t done);
     void print_end(std::size_t kills) const;
 

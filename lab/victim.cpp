@@ -22,7 +22,7 @@ constexpr long enable_first = 1;  // in register 7: the first address, when it i
 
 void trace(__ptrace_request request, pid_t thread, std::uint64_t address = 0, std::uint64_t data = 0) {
     if (ptrace(request, thread, reinterpret_cast<void*>(address), reinterpret_cast<void*>(data)) == 0) return;
-    throw std::runtime_error("ptrace: " + std::string(std::strerror(errno)));
+    throw VictimFailed("ptrace: " + std::string(std::strerror(errno)));
 }
 
 [[noreturn]] void be_a_victim(const Operation& operation, const ring::Options& options) {
@@ -36,6 +36,13 @@ void trace(__ptrace_request request, pid_t thread, std::uint64_t address = 0, st
 
 bool is_trap(int status) { return WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP; }
 bool has_ended(int status) { return WIFEXITED(status) || WIFSIGNALED(status); }
+
+std::string describe(int status) {
+    if (WIFEXITED(status)) return "it exited";
+    if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status)) + " killed it";
+    return "signal " + std::to_string(WSTOPSIG(status)) + " came";
+}
+
 bool is_event(int status, int event) { return is_trap(status) && status >> 16 == event; }
 
 }  // namespace
@@ -55,7 +62,7 @@ Victim::Victim(const Operation& operation, const ring::Options& options) : opera
         const auto [thread, status] = wait(is_keeper ? -pid_ : pid_);
         if (thread == pid_ && is_event(status, PTRACE_EVENT_CLONE)) resume(pid_);
         else if (thread == pid_ && is_trap(status) && address_of(pid_) == begin) break;
-        else if (thread == pid_) throw std::runtime_error("the victim did not come to its operation");
+        else if (thread == pid_) throw VictimFailed("the victim did not come to its operation: " + describe(status));
         else keeper_ = thread, resume(thread);
     }
     if (is_keeper && keeper_ != 0) stop_keeper();
@@ -77,7 +84,7 @@ Victim::Stop Victim::wait(pid_t which) const {
     do {
         stop.thread = waitpid(which, &stop.status, __WALL);
     } while (stop.thread < 0 && errno == EINTR);
-    if (stop.thread < 0) throw std::runtime_error("the victim is gone");
+    if (stop.thread < 0) throw VictimFailed("the victim is gone");
     return stop;
 }
 
@@ -108,7 +115,7 @@ bool Victim::step_main() {
     set_breakpoint(std::nullopt);
     trace(PTRACE_SINGLESTEP, pid_);
     const int status = wait(pid_).status;
-    if (!is_trap(status)) throw std::runtime_error("the victim stopped for another reason than a step");
+    if (!is_trap(status)) throw VictimFailed("the victim was not stopped by a step: " + describe(status));
     return address_of(pid_) != reinterpret_cast<std::uint64_t>(&kill_sweep_end);
 }
 
@@ -173,7 +180,7 @@ void Victim::handle_main(int status) {
     const auto end = reinterpret_cast<std::uint64_t>(&kill_sweep_end) + 1;
     if (is_event(status, PTRACE_EVENT_CLONE)) resume(pid_);
     else if (is_trap(status) && address_of(pid_) == end) is_at_end_ = true;
-    else throw std::runtime_error("the victim stopped for another reason than its end");
+    else throw VictimFailed("the victim did not come to its end: " + describe(status));
 }
 
 bool Victim::step_keeper() {

@@ -19,6 +19,11 @@ struct NotPermitted : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// It fails by itself: an error of the operation, or a signal from elsewhere.
+struct VictimFailed : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 class Victim {
 public:
     // Forks; it stands at the operation's first instruction. Throws NotPermitted where ptrace is.
