@@ -9,8 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
 CPP     := $(shell find core bindings -name '*.[ch]pp')
+LAB     := $(shell find lab -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format soak model interoperability idle benchmark bench instructions clean machine
+.PHONY: help demo test test-python test-cpp lint format soak kill-sweep kill-mutants model interoperability idle benchmark bench instructions clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -36,15 +37,23 @@ $(BUILD)/%/ran: $(VENV)/tools $(CPP) CMakeLists.txt CMakePresets.json core/tests
 lint: $(VENV)/installed  ## ruff, mypy strict, clang-format
 	ruff check .
 	ruff format --check .
-	mypy src tests examples benchmarks
-	clang-format --dry-run --Werror $(CPP)
+	mypy src tests examples benchmarks lab
+	clang-format --dry-run --Werror $(CPP) $(LAB)
 
 format: $(VENV)/tools  ## lays out all code
 	ruff check --fix-only . ; ruff format .
-	clang-format -i $(CPP)
+	clang-format -i $(CPP) $(LAB)
 
 soak: $(VENV)/installed  ## readers and writers of all kinds, killed and overtaken for SECONDS (default 60)
 	python -m pytest tests/soak.py --soak-seconds $(or $(SECONDS),60)
+
+kill-sweep: $(VENV)/tools  ## one process killed at every instruction of every operation, and what the others find (ARGS="--operation read")
+	cmake --preset lab -B $(BUILD)/lab > /dev/null
+	cmake --build $(BUILD)/lab --target kill_sweep
+	python lab/kill_sweep.py $(BUILD)/lab/lab/kill_sweep $(ARGS)
+
+kill-mutants: $(VENV)/tools  ## whether a sample of those kills finds faults that are put into the core
+	python lab/find_mutants.py $(BUILD)/mutants
 
 model: $(VENV)/installed  ## random use compared with a plain model for SECONDS (default 60)
 	python -m pytest tests/test_model.py --model-seconds $(or $(SECONDS),60)

@@ -29,6 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--idle-seconds", type=float, default=3.0)
     parser.addoption("--keep-instructions", action="store_true")
     parser.addoption("--kill-seconds", type=float, default=5.0)
+    parser.addoption("--kill-sample", type=int, default=40)
+    parser.addoption("--kill-seed", type=int, default=0)
 
 
 _numbers = itertools.count()
