@@ -58,8 +58,7 @@ MUTANTS = [
         [
             (
                 "        at = placement.end;\n",
-                "        at = placement.end;\n"
-                "        memory_->ring().free_pos.store(at, std::memory_order_release);\n",
+                "        at = placement.end;\n        memory_->ring().free_pos.store(at, std::memory_order_release);\n",
             )
         ],
     ),
