@@ -85,13 +85,13 @@ ReadStatus Reader::begin(std::size_t max_frames, std::uint64_t max_bytes, Filter
 // claim_pos, or the stream end where there is none, or where it is left over from before a restart: writers
 // of ours restart it with their next publication, foreign ones never do.
 Position Reader::believed_claim() const noexcept {
-    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
     const auto* extension = memory_->ring_extension();
-    if (extension == nullptr) return free_pos;
+    if (extension == nullptr) return memory_->ring().free_pos.load(std::memory_order_acquire);
     const Position claimed = extension->claim_pos.load(std::memory_order_acquire);
+    if (claimed != stale_claim_) return claimed;
     // The same value may come again when it is due: only an impossible one is disbelieved.
-    const bool is_stale = claimed == stale_claim_ && base::is_lost(free_pos, claimed, memory_->capacity());
-    return is_stale ? free_pos : claimed;
+    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
+    return base::is_lost(free_pos, claimed, memory_->capacity()) ? free_pos : claimed;
 }
 
 void Reader::note_stale_claim() noexcept {
@@ -102,7 +102,13 @@ void Reader::note_stale_claim() noexcept {
     if (base::is_lost(free_pos, claimed, memory_->capacity())) stale_claim_ = claimed;
 }
 
+// Where foreign writers may come, who announce nothing, the stream's end counts as well. Elsewhere it is not looked at
+// again: it lies beside the writer mutex, and each look takes that from who writes now.
 bool Reader::is_overtaken() const noexcept {
+    const auto* extension = memory_->ring_extension();
+    if (extension != nullptr && !memory_->expects_foreign() && !stale_claim_) {
+        return base::is_lost(position_, extension->claim_pos.load(std::memory_order_acquire), memory_->capacity());
+    }
     const Position claimed = believed_claim();
     return base::is_lost(position_, claimed, memory_->capacity()) ||
            base::is_lost(position_, memory_->ring().free_pos.load(std::memory_order_acquire), memory_->capacity());
@@ -112,6 +118,7 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
     const std::uint64_t capacity = memory_->capacity();
     const Position claimed = believed_claim();  // before free_pos: pairs with Writer::claim
     const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);  // pairs with Writer::publish
+    seen_end_ = free_pos;
     run_end_ = position_;
     if (base::distance(position_, free_pos) < 0) return ReadStatus::restarted;
     // First of all: it bounds the walk, and keeps all the differences below within a few capacities.
@@ -173,18 +180,17 @@ bool Reader::commit() {
 
 void Reader::advance(Position to) {
     position_ = to;
-    const Position free_pos = memory_->ring().free_pos.load(std::memory_order_relaxed);
-    if (to == free_pos && !count_base_) synchronize_count();
-    make_room(free_pos);
+    if (to == seen_end_ && !count_base_) synchronize_count();
+    make_room();
 }
 
 // The copy in the slot is updated sparingly: at the stream end, after an eighth of the ring, and after every run
 // while a writer waits or will have to soon, the ring being more than half full for all it can see. That writer
 // is woken in large steps only, and looks by itself every 20 ms.
-void Reader::make_room(Position free_pos) noexcept {
-    const bool at_end = position_ == free_pos;
+void Reader::make_room() noexcept {
+    const bool at_end = position_ == seen_end_;
     const auto half = static_cast<std::int64_t>(memory_->capacity() / 2);
-    const bool nearly_full = base::distance(published_, free_pos) > half;
+    const bool nearly_full = base::distance(published_, seen_end_) > half;
     const auto moved = [&](Position since) {
         return base::distance(since, position_) >= static_cast<std::int64_t>(memory_->capacity() / 8);
     };

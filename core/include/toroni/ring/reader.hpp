@@ -135,7 +135,7 @@ private:
     void activate(base::Position position, bool starts_now);
     [[nodiscard]] bool start_at_oldest();
     void advance(base::Position to);
-    void make_room(base::Position free_pos) noexcept;
+    void make_room() noexcept;
     [[nodiscard]] base::Position believed_claim() const noexcept;
     void note_stale_claim() noexcept;
     [[nodiscard]] bool is_overtaken() const noexcept;
@@ -148,6 +148,7 @@ private:
     std::unique_ptr<Slot> slot_;
     base::Position position_ = 0;
     base::Position run_end_ = 0;
+    base::Position seen_end_ = 0;   // of the stream, when the run began
     base::Position published_ = 0;  // the copy in the slot
     base::Position announced_ = 0;  // where a waiting writer was last told of room
     std::vector<Frame> frames_;
