@@ -1,4 +1,5 @@
 // toroni._core.Bus: a stream of messages with topics.
+#include "each.hpp"
 #include "native_call.hpp"
 #include "stream_base.hpp"
 
@@ -12,9 +13,13 @@ public:
     using StreamBase::StreamBase;
     // For messages that are created now.
     [[nodiscard]] Outbox outbox(bool descendants) const {
-        const ring::Memory& memory = *writing_session()->memory;
-        return Outbox(writing_session()->writer.max_body(), memory.generation(), descendants);
+        const Session& session = *writing_session();
+        session.writer.prepare_to_lock();
+        return Outbox(session.writer.max_body(), session.memory->generation(), descendants, &topics_);
     }
+
+private:
+    mutable TopicCache topics_;
 };
 
 nb::object post_message(const Bus& self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
@@ -75,6 +80,7 @@ PyMethodDef native_methods[] = {
 void add_tuple(Outbox& messages, nb::handle item) {
     // A list may change under us: then its copy does not.
     const nb::object fields = PyList_Check(item.ptr()) ? nb::object(nb::tuple(item)) : nb::borrow(item);
+    messages.keep(fields);
     if (!PyTuple_Check(fields.ptr()) || PyTuple_GET_SIZE(fields.ptr()) == 0) {
         throw nb::type_error(
             "post_many takes tuples of a topic and its buffers: [(\"/a\", b\"1\"), (\"/b\", b\"2\")], or with "
@@ -90,15 +96,16 @@ std::size_t post_many(const Bus& self, nb::iterable iterable, nb::handle topic, 
                       nb::handle backpressure) {
     Outbox messages = self.outbox(descendants);
     messages.reserve_for(iterable, 2);
-    for (nb::handle item : iterable) {
+    for_each(iterable, [&](nb::handle item) {
         if (topic.is_none()) {
             add_tuple(messages, item);
         } else {
+            messages.keep(item);
             messages.add_topic(topic);
             messages.add_part(item);
         }
         messages.end_message();
-    }
+    });
     return self.write(messages, self.policy(backpressure)).count;
 }
 
@@ -118,10 +125,11 @@ void check_policy(const Bus& self, nb::handle backpressure) { static_cast<void>(
 nb::tuple post_encoded(const Bus& self, const nb::list& bodies, nb::handle backpressure) {
     Outbox messages = self.outbox();
     messages.reserve_for(bodies, 1);
-    for (nb::handle body : bodies) {
+    for_each(bodies, [&](nb::handle body) {
+        messages.keep(body);
         messages.add_encoded(body);
         messages.end_message();
-    }
+    });
     blocking::WriteResult result;
     try {
         self.write(messages, self.policy(backpressure), result);

@@ -12,6 +12,7 @@
 
 #include "errors.hpp"
 #include "small_vector.hpp"
+#include "topic_cache.hpp"
 #include "topic_name.hpp"
 #include "toroni/ring/batch.hpp"
 #include "toroni/ring/frame.hpp"
@@ -20,11 +21,13 @@
 namespace toroni::bindings {
 
 // Their buffers stay as they are until it ends. A small call allocates nothing, a large one as little as it can.
+// Whatever is added must be kept alive: by the caller, whose arguments they are, or by keep().
 class Outbox {
 public:
     // Of bodies of at most `longest` bytes; those with topics are of this generation.
-    explicit Outbox(std::uint64_t longest, topic::Generation generation = 0, bool descendants = false)
-        : longest_(longest), generation_(generation), descendants_(descendants) {}
+    explicit Outbox(std::uint64_t longest, topic::Generation generation = 0, bool descendants = false,
+                    TopicCache* topics = nullptr)
+        : longest_(longest), generation_(generation), descendants_(descendants), topics_(topics) {}
     ~Outbox() {
         for (Py_buffer& view : views_) PyBuffer_Release(&view);
         for (PyObject* object : kept_) Py_DECREF(object);
@@ -41,6 +44,8 @@ public:
         kept_.reserve(messages);
     }
 
+    void keep(nb::handle object) { kept_.push_back(object.inc_ref().ptr()); }
+
     // Begins a message with a topic, a str.
     void add_topic(nb::handle name) {
         if (name.ptr() != topic_) encode(name);
@@ -51,14 +56,10 @@ public:
     // Adds a buffer to the message that end_message() ends.
     void add_part(nb::handle object) {
         if (PyBytes_CheckExact(object.ptr())) {  // which never change
-            keep(object);
             add(PyBytes_AS_STRING(object.ptr()), static_cast<std::size_t>(PyBytes_GET_SIZE(object.ptr())));
-            return;
+        } else {
+            add_view(object);
         }
-        Py_buffer view;
-        if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
-        views_.push_back(view);
-        add(view.buf, static_cast<std::size_t>(view.len));
     }
 
     // The body of a message with a topic.
@@ -77,12 +78,7 @@ public:
     }
 
     void end_message() {
-        if (length_ == 0) raise("InvalidArgument", "a raw message has at least 1 byte");
-        if (length_ > longest_) {
-            raise("MessageTooLarge", "a message of " + std::to_string(length_) +
-                                         " bytes does not fit this ring, whose largest is " + std::to_string(longest_) +
-                                         "; make it with a larger capacity");
-        }
+        if (length_ == 0 || length_ > longest_) refuse();
         total_ += std::exchange(length_, 0);
         parts_.back().ends_message = true;
         ++count_;
@@ -114,22 +110,34 @@ private:
         largest_part_ = std::max(largest_part_, size32);
         length_ += size;
     }
-    void keep(nb::handle object) {
-        kept_.push_back(object.ptr());
-        Py_INCREF(object.ptr());
+    // What is done seldom stays out of the way of the rest.
+    [[gnu::noinline]] void add_view(nb::handle object) {
+        Py_buffer view;
+        if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
+        views_.push_back(view);
+        add(view.buf, static_cast<std::size_t>(view.len));
     }
-
-    void encode(nb::handle name) {
-        const TopicName topic(name);
-        const std::size_t size = topic::header_size(topic.text());
-        std::byte* to = first_header_;
-        if (header_ != nullptr || size > sizeof first_header_) {
-            headers_.push_back(std::make_unique<std::byte[]>(size));
-            to = headers_.back().get();
+    [[noreturn, gnu::noinline]] void refuse() const {
+        if (length_ == 0) raise("InvalidArgument", "a raw message has at least 1 byte");
+        raise("MessageTooLarge", "a message of " + std::to_string(length_) +
+                                     " bytes does not fit this ring, whose largest is " + std::to_string(longest_) +
+                                     "; make it with a larger capacity");
+    }
+    [[gnu::noinline]] void encode(nb::handle name) {
+        std::size_t size = 0;
+        std::byte* to = header_ == nullptr ? first_header_ : nullptr;
+        if (to != nullptr && topics_ != nullptr) size = topics_->copy(name, generation_, descendants_, to);
+        if (size == 0) {
+            const TopicName topic(name);
+            size = topic::header_size(topic.text());
+            if (to == nullptr || size > sizeof first_header_) {
+                headers_.push_back(std::make_unique<std::byte[]>(size));
+                to = headers_.back().get();
+            }
+            topic::encode_header(to, generation_, descendants_, topic.text());
+            if (topics_ != nullptr) topics_->remember(name, to, size);
         }
-        topic::encode_header(to, generation_, descendants_, topic.text());
-        keep(name);  // its address says which one it was
-        topic_ = name.ptr();
+        topic_ = name.ptr();  // which is kept: its address says which one it was
         header_ = to;
         header_size_ = static_cast<std::uint32_t>(size);
     }
@@ -137,10 +145,11 @@ private:
     std::uint64_t longest_;
     topic::Generation generation_;
     bool descendants_;
+    TopicCache* topics_;
     SmallVector<ring::Part, 8> parts_;
     SmallVector<PyObject*, 8> kept_;
     SmallVector<Py_buffer, 2> views_;
-    std::byte first_header_[128];
+    std::byte first_header_[TopicCache::longest];
     std::vector<std::unique_ptr<std::byte[]>> headers_;
     PyObject* topic_ = nullptr;
     const std::byte* header_ = nullptr;  // of topic_

@@ -23,7 +23,8 @@ public:
     SmallVector& operator=(const SmallVector&) = delete;
 
     void push_back(const T& element) {
-        if (end_ == limit_) grow(2 * capacity());
+        if (end_ == limit_) [[unlikely]]
+            grow(2 * capacity());
         *end_++ = element;
     }
     void reserve(std::size_t size) {
@@ -41,7 +42,7 @@ private:
     [[nodiscard]] bool is_small() const noexcept { return begin_ == reinterpret_cast<const T*>(own_); }
     [[nodiscard]] std::size_t capacity() const noexcept { return static_cast<std::size_t>(limit_ - begin_); }
 
-    void grow(std::size_t capacity) {
+    [[gnu::noinline]] void grow(std::size_t capacity) {
         const auto size = static_cast<std::size_t>(end_ - begin_);
         void* block = std::realloc(is_small() ? nullptr : begin_, capacity * sizeof(T));
         if (block == nullptr) throw std::bad_alloc();

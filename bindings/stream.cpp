@@ -1,4 +1,5 @@
 // toroni._core.Stream: a stream of raw messages.
+#include "each.hpp"
 #include "native_call.hpp"
 #include "stream_base.hpp"
 
@@ -29,10 +30,11 @@ PyObject* write(PyObject* self, PyObject* const* buffers, Py_ssize_t count, PyOb
 std::size_t write_many(const Stream& self, nb::iterable iterable, nb::handle backpressure) {
     Outbox messages = self.outbox();
     messages.reserve_for(iterable, 1);
-    for (nb::handle buffer : iterable) {
+    for_each(iterable, [&](nb::handle buffer) {
+        messages.keep(buffer);
         messages.add_part(buffer);
         messages.end_message();
-    }
+    });
     return self.write(messages, self.policy(backpressure)).count;
 }
 

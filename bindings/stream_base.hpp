@@ -38,7 +38,11 @@ public:
         return backpressure.is_none() ? default_policy_ : to_policy(backpressure);
     }
     // An empty one. Raises as writing_session().
-    [[nodiscard]] Outbox outbox() const { return Outbox(writing_session()->writer.max_body()); }
+    [[nodiscard]] Outbox outbox() const {
+        const Session& session = *writing_session();
+        session.writer.prepare_to_lock();
+        return Outbox(session.writer.max_body());
+    }
     blocking::WriteResult write(const Outbox& messages, const Policy& policy) const;
     // `result` says what was written also where it raises.
     void write(const Outbox& messages, const Policy& policy, blocking::WriteResult& result) const;

@@ -11,7 +11,7 @@ SLOTS = "core/src/slots.cpp"
 TALLY = "core/include/toroni/ring/tally.hpp"
 
 PUBLISH = "    header.free_pos.store(plan.end, std::memory_order_release);"
-CLAIM = "    claim(plan.end);\n"
+CLAIM = "    claim(free_pos, plan.end);\n"
 STORE_LANDMARKS = "        landmarks.store(*extension);\n"
 LINK = "    static_cast<void>(segment.link(paths_of(options.directory, options.name).ring));\n"
 
@@ -49,7 +49,7 @@ MUTANTS = [
         "the claim is lowered",
         "post after a dead writer",
         WRITER,
-        [("        if (base::distance(claimed, end) > 0) extension", "        if (claimed != end) extension")],
+        [("        if (base::distance(claimed, end) <= 0) return;", "        if (claimed == end) return;")],
     ),
     Mutant(
         "each message of a publication published alone",
@@ -87,7 +87,12 @@ MUTANTS = [
         "what the dead did not count is not counted",
         "post_many",
         TALLY,
-        [("    if (newest && newest->position == free_pos) return", "    if (newest) return")],
+        [
+            (
+                "        if (const auto counted = continued(memory, *newest, free_pos)) return {*counted, next};",
+                "        return {*newest, next};",
+            )
+        ],
     ),
     Mutant(
         "a slot locked without a pending operation",

@@ -34,8 +34,9 @@ Position find_oldest(const Memory& memory, std::uint64_t margin) {
     for (std::size_t i = 0; extension != nullptr && i < base::landmark_count; ++i) {
         candidates.push_back(extension->landmarks[i].load(std::memory_order_acquire));
     }
+    const Position horizon = base::later(memory.horizon(), end);
     const auto unusable = [&](Position candidate) {
-        return base::distance(candidate, end) <= 0 || base::is_lost(candidate, end + margin, memory.capacity());
+        return base::distance(candidate, end) <= 0 || base::is_lost(candidate, horizon + margin, memory.capacity());
     };
     std::erase_if(candidates, unusable);
     std::sort(candidates.begin(), candidates.end(), [](Position a, Position b) { return base::distance(a, b) > 0; });

@@ -1,6 +1,7 @@
 #include "toroni/ring/writer.hpp"
 
 #include "toroni/base/fence.hpp"
+#include "toroni/base/prefetch.hpp"
 #include "toroni/base/racing_copy.hpp"
 #include "toroni/ring/frame.hpp"
 #include "toroni/ring/landmarks.hpp"
@@ -19,6 +20,8 @@ struct Writer::Plan {
 
 namespace {
 
+constexpr std::uint64_t furthest_ahead = 64 * 1024;
+
 // Of a message from `first` to before `end`, whose first large part is aligned.
 [[gnu::noinline]] Placement place_large(const Part* first, const Part* end, Position at, std::uint64_t length,
                                         std::uint64_t capacity) noexcept {
@@ -30,7 +33,7 @@ namespace {
 }
 
 // Where the message at `part` goes; then on to the next one.
-Placement place_next(const Part*& part, Position at, std::uint64_t capacity) noexcept {
+[[gnu::always_inline]] inline Placement place_next(const Part*& part, Position at, std::uint64_t capacity) noexcept {
     const Part* const first = part;
     const std::uint64_t length = Batch::pass(part);
     return length < least_aligned ? place(at, length, capacity) : place_large(first, part, at, length, capacity);
@@ -91,10 +94,15 @@ bool Writer::spans_too_much(Position free_pos, Position end) noexcept {
     return slowest_.expects_foreign(*memory_);
 }
 
-void Writer::claim(Position end) noexcept {
+// Some way ahead, if that is in no live reader's way: then the next ones find it done, and need no fence. All that it
+// costs is as much of the history.
+void Writer::claim(Position free_pos, Position end) noexcept {
     if (auto* extension = memory_->ring_extension()) {
         const Position claimed = extension->claim_pos.load(std::memory_order_relaxed);
-        if (base::distance(claimed, end) > 0) extension->claim_pos.store(end, std::memory_order_relaxed);
+        if (base::distance(claimed, end) <= 0) return;  // whoever raised it has issued the fence
+        const Position ahead = end + std::min(memory_->capacity() / base::landmark_count, furthest_ahead);
+        const bool may_be_ahead = slowest_.has_room(*memory_, free_pos, ahead);
+        extension->claim_pos.store(may_be_ahead ? ahead : end, std::memory_order_relaxed);
     }
     // No byte may become visible before the claim. A release fence is not enough: large copies use
     // non-temporal stores, which pass it. Pairs with the claim test in Reader, behind its acquire fence.
@@ -156,11 +164,12 @@ Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
 
     std::optional<tally::Total> total;
     if (extension != nullptr) total = tally::reconcile(*memory_, free_pos);  // before its frames are overwritten
-    claim(plan.end);
+    claim(free_pos, plan.end);
     Landmarks landmarks(memory_->capacity(), free_pos);
     if (plan.count != 0) published.last = write_frames(messages, plan.count, free_pos, landmarks);
     else write_skip(memory_->data() + (free_pos & (memory_->capacity() - 1)), plan.end - free_pos);
-    header.free_pos.store(plan.end, std::memory_order_release);  // pairs with Reader::begin
+    header.free_pos.store(plan.end, std::memory_order_release);                         // pairs with Reader::begin
+    base::prefetch_to_write(memory_->data() + (plan.end & (memory_->capacity() - 1)));  // for the next one
 
     if (extension != nullptr) {
         landmarks.store(*extension);

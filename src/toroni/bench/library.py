@@ -69,6 +69,14 @@ class Subscriber(Protocol):
 
 
 @runtime_checkable
+class PublishesEach(Protocol):
+    """A publisher that takes one message a call, though not in the form of `publish`, which would cost a call more."""
+
+    def publish_each(self, messages: Sequence[bytes], /) -> object:
+        """As `publish` for each."""
+
+
+@runtime_checkable
 class Delivers(Protocol):
     """A subscriber whose library calls a function with each message, or is iterated over, rather than asked again."""
 

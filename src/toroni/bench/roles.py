@@ -12,14 +12,14 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 from toroni.bench import payload
 from toroni.bench._floors import Checker
-from toroni.bench.library import Delivers, Library, Publisher, Subscriber
+from toroni.bench.library import Delivers, Library, Publisher, PublishesEach, Subscriber
 from toroni.bench.results import Received
 from toroni.bench.workloads import PACE, QUIET, Scale, Workload, batch_of
 
@@ -63,15 +63,26 @@ def publish(pipe: _Pipe, library: Library, channel: Any, index: int, workload: W
             sent = min(sent + at_once, len(messages))
         publisher.publish_many([last])
     else:
-        send = publisher.publish
+        send_each = _sending_each(publisher)
         at_once = min(_AT_ONCE, batch_of(workload))
         while sent < len(messages) and time.monotonic_ns() < deadline:
-            for message in messages[sent : sent + at_once]:
-                send(message)
+            send_each(messages[sent : sent + at_once])
             sent = min(sent + at_once, len(messages))
-        send(last)
+        send_each([last])
     publisher.close()
     pipe.send(sent)
+
+
+def _sending_each(publisher: Publisher) -> Callable[[Sequence[Any]], object]:
+    if isinstance(publisher, PublishesEach):
+        return publisher.publish_each
+    send = publisher.publish
+
+    def send_each(messages: Sequence[Any]) -> None:
+        for message in messages:
+            send(message)
+
+    return send_each
 
 
 def subscribe(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:

@@ -88,11 +88,17 @@ inline void publish(base::RingExtension& extension, const Total& before, base::P
 // Whoever wrote last.
 [[nodiscard]] inline Total reconcile(const Memory& memory, base::Position free_pos) noexcept {
     base::RingExtension& extension = *memory.ring_extension();
+    for (const std::size_t i : {0, 1}) {  // mostly
+        const base::CountRecord& record = extension.counts[i];
+        if (record.end.load(std::memory_order_relaxed) != free_pos) continue;
+        if (record.begin.load(std::memory_order_relaxed) != free_pos) continue;
+        const auto messages = record.messages.load(std::memory_order_relaxed);
+        return {{free_pos, messages, record.bytes.load(std::memory_order_relaxed), 0}, 1 - i};
+    }
     const auto a = load(extension.counts[0]), b = load(extension.counts[1]);
     const bool is_second = !a || (b && base::distance(a->position, b->position) > 0);
     const auto& newest = is_second ? b : a;
     const std::size_t next = is_second ? 0 : 1;
-    if (newest && newest->position == free_pos) return {*newest, next};
     if (newest) {
         if (const auto counted = continued(memory, *newest, free_pos)) return {*counted, next};
     }

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "toroni/base/prefetch.hpp"
 #include "toroni/os/robust_mutex.hpp"
 #include "toroni/ring/batch.hpp"
 #include "toroni/ring/memory.hpp"
@@ -53,6 +54,8 @@ public:
         return memory_->capacity() - base::frame_header_size - (memory_->expects_foreign() ? 1 : 0);
     }
 
+    // Soon: it lies beside what readers look at, who take it away from this processor's cache.
+    void prepare_to_lock() const noexcept { base::prefetch_to_write(&memory_->ring().writer_mutex); }
     [[nodiscard]] os::LockResult try_lock() noexcept { return os::try_lock(memory_->ring().writer_mutex); }
     [[nodiscard]] os::LockResult try_lock_for(os::Nanoseconds timeout) noexcept {
         return os::try_lock_for(memory_->ring().writer_mutex, timeout);
@@ -95,7 +98,7 @@ private:
     struct Plan;
     [[nodiscard]] Plan plan(const Batch& messages, RoomRule rule, base::Position free_pos) noexcept;
     [[nodiscard]] bool spans_too_much(base::Position free_pos, base::Position end) noexcept;
-    void claim(base::Position end) noexcept;
+    void claim(base::Position free_pos, base::Position end) noexcept;
     base::Position write_frames(const Batch& messages, std::size_t count, base::Position at,
                                 Landmarks& landmarks) noexcept;
     void heal(base::Position free_pos) noexcept;

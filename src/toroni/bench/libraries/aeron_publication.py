@@ -45,10 +45,14 @@ class _Publisher:
         while not self._offer(message):
             time.sleep(PAUSE)
 
-    def publish_many(self, messages: Sequence[bytes]) -> None:
+    def publish_each(self, messages: Sequence[bytes]) -> None:
+        offer = self._offer
         for message in messages:
-            while not self._offer(message):
+            while not offer(message):
                 time.sleep(PAUSE)
+
+    def publish_many(self, messages: Sequence[bytes]) -> None:
+        self.publish_each(messages)
 
     def close(self) -> None:
         self._publication.close()

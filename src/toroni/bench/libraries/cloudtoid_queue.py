@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,13 @@ class _Publisher:
             while not queue.try_send(message):
                 time.sleep(PAUSE)
 
+    def publish_each(self, messages: Sequence[bytes]) -> None:
+        sends = [queue.try_send for queue in self._queues]
+        for message in messages:
+            for send in sends:
+                while not send(message):
+                    time.sleep(PAUSE)
+
     def publish_many(self, messages: Sequence[bytes]) -> None:
         for queue in self._queues:
             rest = messages
@@ -55,6 +62,11 @@ class _Subscriber:
         from cloudtoid_interprocess import Subscriber  # type: ignore[import-not-found,unused-ignore]
 
         self._queue: Any = Subscriber(*_arguments(setup, index))
+
+    def deliver(self, accept: Callable[[Payload], bool], timeout: float) -> None:
+        receive = self._queue.receive
+        while (message := receive(timeout)) is not None and accept(message):
+            pass
 
     def receive(self, timeout: float) -> Payload | None:
         message: bytes | None = self._queue.receive(timeout)

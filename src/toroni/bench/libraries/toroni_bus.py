@@ -26,6 +26,11 @@ class _Publisher(_Opened):
         super().__init__(setup)
         self.publish = partial(self._bus.post, payload.TOPIC)
 
+    def publish_each(self, messages: Sequence[bytes]) -> None:
+        post, topic = self._bus.post, payload.TOPIC
+        for message in messages:
+            post(topic, message)
+
     def publish_many(self, messages: Sequence[bytes]) -> None:
         self._bus.post_many(messages, topic=payload.TOPIC)
 
@@ -37,6 +42,11 @@ class _TopicPublisher(_Opened):
 
     def publish(self, message: tuple[str, bytes]) -> None:
         self._bus.post(*message)
+
+    def publish_each(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        post = self._bus.post
+        for topic, message in messages:
+            post(topic, message)
 
 
 class _Subscriber:
