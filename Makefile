@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format soak model interoperability idle benchmark bench instructions clean machine
+.PHONY: help demo test test-python test-cpp lint format soak model spin interoperability idle benchmark bench instructions clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -48,6 +48,9 @@ soak: $(VENV)/installed  ## readers and writers of all kinds, killed and overtak
 
 model: $(VENV)/installed  ## random use compared with a plain model for SECONDS (default 60)
 	python -m pytest tests/test_model.py --model-seconds $(or $(SECONDS),60)
+
+spin: $(VENV)/tools  ## all states of the protocol's models, and what each variant of them violates (needs spin)
+	python tests/spin_models.py $(ARGS)
 
 interoperability: $(VENV)/installed  ## kills among our processes and foreign ones for SECONDS (default 60); agents through a small ring
 	python -m pytest tests/test_interoperability.py -k kills -rP --kill-seconds $(or $(SECONDS),60)
