@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bin
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 LAB     := $(shell find lab -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format soak kill-sweep kill-mutants model interoperability idle benchmark bench instructions clean machine
+.PHONY: help demo test test-python test-cpp lint format soak kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -57,6 +57,9 @@ kill-mutants: $(VENV)/tools  ## whether a sample of those kills finds faults tha
 
 model: $(VENV)/installed  ## random use compared with a plain model for SECONDS (default 60)
 	python -m pytest tests/test_model.py --model-seconds $(or $(SECONDS),60)
+
+spin: $(VENV)/tools  ## all states of the protocol's models, and what each variant of them violates (needs spin)
+	python tests/spin_models.py $(ARGS)
 
 interoperability: $(VENV)/installed  ## kills among our processes and foreign ones for SECONDS (default 60); agents through a small ring
 	python -m pytest tests/test_interoperability.py -k kills -rP --kill-seconds $(or $(SECONDS),60)
