@@ -80,7 +80,8 @@ void bind_status(nb::module_& module) {
         .def_ro("capacity", &Statistics::capacity, "Bytes in the ring.")
         .def_ro("max_readers", &Statistics::max_readers, "Number of reader slots.")
         .def_ro("position", &Statistics::position, "Stream end: bytes written since the stream was made.")
-        .def_ro("claimed", &Statistics::claimed, "How far writes have been announced, the ones under way and some of those to come.")
+        .def_ro("claimed", &Statistics::claimed,
+                "How far writes have been announced, the ones under way and some of those to come.")
         .def_ro("messages", &Statistics::messages, "Messages written since the stream was made.")
         .def_ro("bytes", &Statistics::bytes, "Bytes of payload written.")
         .def_ro("overwritten", &Statistics::overwritten, "Publications that overtook a live reader.")
