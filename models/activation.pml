@@ -8,7 +8,7 @@
    A reader that starts in the past looks on until whoever is publishing is done, and is told if it was overtaken by then
    (Reader::start_at_oldest). One that starts now looks at free_pos again until it is where its slot says. One second look is
    not enough (TRIES=1): if more than a capacity was published since the first, a writer ignores the slot as overtaken, and may
-   publish twice more before the better position is stored. The core gives up after 8 looks, and then reports a loss.
+   publish twice more before the better position is stored. The core gives up after 1000 looks, and then reports a loss.
 
    Shown: from the moment on that a reader has started until it ends, no writer that respects it announces more than a
    capacity beyond it (overtaken), so that it loses nothing. No deadlock. */
