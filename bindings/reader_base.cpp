@@ -48,27 +48,14 @@ void ReaderBase::let_go() {
     session_.reset();
 }
 
-ReaderBase::Copies::Copies(const ring::Reader& reader) : reader_(reader) {
-    std::uint64_t total = 0;
-    for (const ring::Frame& frame : reader.frames()) total += frame.payload();
-    are_long_ = total > copy_without_gil;
-}
-
-nb::object ReaderBase::Copies::make(const ring::Frame& frame) {
-    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(frame.payload()));
-    if (bytes == nullptr) throw nb::python_error();
-    auto* to = reinterpret_cast<std::byte*>(PyBytes_AS_STRING(bytes));
-    nb::object made = nb::steal(bytes);
-    if (are_long_) later_.push_back(to);
-    else reader_.copy(frame, to);
-    return made;
-}
+ReaderBase::Copies::Copies(const ring::Reader& reader)
+    : reader_(reader), bodies_(reader.bodies()), are_long_(reader.run_bytes() > copy_without_gil) {}
 
 void ReaderBase::Copies::finish() {
     if (!are_long_) return;
     const ReleasedGil released;
     auto to = later_.begin();
-    for (const ring::Frame& frame : reader_.frames()) reader_.copy(frame, *to++);
+    for (const ring::Frame& frame : reader_.frames()) bodies_.copy(frame, *to++);
 }
 
 bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {

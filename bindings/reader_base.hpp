@@ -103,11 +103,19 @@ private:
     class Copies {
     public:
         explicit Copies(const ring::Reader& reader);
-        [[nodiscard]] nb::object make(const ring::Frame& frame);
+        [[nodiscard]] nb::object make(const ring::Frame& frame) {
+            nb::object made = nb::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(frame.payload())));
+            if (!made.is_valid()) throw nb::python_error();
+            auto* to = reinterpret_cast<std::byte*>(PyBytes_AS_STRING(made.ptr()));
+            if (are_long_) later_.push_back(to);
+            else bodies_.copy(frame, to);
+            return made;
+        }
         void finish();
 
     private:
         const ring::Reader& reader_;
+        ring::Bodies bodies_;
         bool are_long_;
         std::vector<std::byte*> later_;
     };

@@ -65,7 +65,7 @@ ring::Filter::Verdict TopicReader::TopicFilter::judge(const std::byte* body, rin
     frame.prefix = static_cast<std::uint32_t>(header.size);
     frame.tag = known;
     frame.number = header.generation;
-    frame.flag = header.descendants;
+    frame.flag = header.descendants ? 1 : 0;
     return Verdict::take;
 }
 
@@ -126,7 +126,7 @@ bool TopicReader::fill(const blocking::Deadline& deadline) {
             fetched.reserve(count);
         }
         void add(const ring::Frame& frame, nb::object&& body) {
-            fetched.push_back({message_of(frame, std::move(body)), frame.number, frame.flag});
+            fetched.push_back({message_of(frame, std::move(body)), frame.number, frame.flag != 0});
         }
     };
     if (has_pending()) return true;
@@ -211,7 +211,7 @@ nb::object TopicReader::borrow(nb::handle self, std::optional<double> timeout) {
     reader.pin();
     const ring::Frame& frame = reader.frames().front();
     const nb::object topic = nb::borrow(topic_name_of(frame));
-    auto loan = std::make_unique<Loan>(nb::borrow(self), session(), frame.position, reader.payload_of(frame),
+    auto loan = std::make_unique<Loan>(nb::borrow(self), session(), frame.position, reader.bodies().payload_of(frame),
                                        static_cast<std::size_t>(frame.payload()));
     lent_ = frame.position;
     return lend(std::move(loan), topic, frame.position);

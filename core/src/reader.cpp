@@ -130,9 +130,10 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
     // Skipping is committed in steps, so that a reader that is nearly overtaken gets on.
     const Position skip_end = filter == nullptr ? free_pos : position_ + std::max(capacity / 8, smallest_skip);
     const std::byte* const data = memory_->data();
+    const Bodies bodies(*memory_);
     Position at = position_;
-    std::uint64_t bytes = 0;
-    while (frames_.size() < max_frames && bytes < max_bytes) {
+    std::uint64_t bytes = 0, messages = 0;
+    for (std::size_t room = max_frames; room != 0 && bytes < max_bytes;) {
         if (at == free_pos) stop = Stop::end;
         if (at == free_pos || base::distance(skip_end, at) >= 0) break;
         const Step next = step(data, capacity, at, free_pos);
@@ -141,16 +142,23 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
             break;
         }
         if (next.kind == StepKind::message) {
-            Frame frame{.position = next.end - next.length - base::frame_header_size, .length = next.length};
-            const auto verdict = filter == nullptr ? Verdict::take : filter->judge(body_at(frame.position), frame);
-            if (verdict == Verdict::refuse && run_messages_ != 0) break;  // the next run begins with it
-            ++run_messages_;
+            Frame frame{.position = next.end - next.length - base::frame_header_size,
+                        .length = static_cast<std::uint32_t>(next.length)};
+            const auto verdict = filter == nullptr ? Verdict::take : filter->judge(bodies.payload_of(frame), frame);
+            if (verdict == Verdict::refuse && messages != 0) break;  // the next run begins with it
+            ++messages;
             if (verdict == Verdict::refuse) stop = Stop::refusal;
-            if (verdict == Verdict::take) frames_.push_back(frame), bytes += frame.payload();
+            if (verdict == Verdict::take) {
+                frames_.push_back(frame);
+                bytes += frame.payload();
+                --room;
+            }
         }
         at = next.end;
         if (stop == Stop::refusal) break;
     }
+    run_messages_ = messages;
+    run_bytes_ = bytes;
     base::fence::acquire();  // every header was read before the claim: pairs with Writer::claim
     if (is_overtaken()) {
         frames_.clear();
@@ -169,7 +177,7 @@ bool Reader::commit() {
     base::fence::acquire();  // every body was copied before the claim: pairs with Writer::claim
     if (is_overtaken() || !slot_->is_held()) return false;
     messages_ += frames_.size();
-    for (const Frame& frame : frames_) bytes_ += frame.payload();
+    bytes_ += run_bytes_;
     passed_ += std::exchange(run_messages_, 0);
     frames_.clear();
     advance(run_end_);

@@ -149,8 +149,8 @@ void Slot::give_back() {
 
 Position Slot::activate(Position position, bool starts_now) {
     if (is_inherited()) return position;
-    // Until nobody published between the position that the slot has and the look at the stream's end: else a writer that
-    // is at it now may go further than a capacity beyond the former, and the next one would take us for overtaken.
+    // Until nobody published between the position that the slot has and the look at the stream's end: else a writer
+    // that is at it now may go further than a capacity beyond the former, and the next one would take us for overtaken.
     constexpr int tries = 1000;
     for (int i = 0; i < tries; ++i) {
         shared_.position.store(position, std::memory_order_release);

@@ -119,7 +119,7 @@ TEST(a_message_shown_in_place_is_pinned_or_known_to_be_overwritten) {
     CHECK_EQUAL(ring.memory->slot(0).position.load(), reader->position());
     while (ring.write(100, fail)) {
     }
-    CHECK_EQUAL(std::to_integer<int>(*reader->payload_of(reader->frames()[0])), 5);  // its seed
+    CHECK_EQUAL(std::to_integer<int>(*reader->bodies().payload_of(reader->frames()[0])), 5);  // its seed
     CHECK(reader->commit());
     CHECK(reader->begin(1, 1u << 20) == ReadStatus::messages);
     reader->pin();

@@ -21,14 +21,29 @@
 namespace toroni::ring {
 
 struct Frame {
-    base::Position position;   // of its header
-    std::uint64_t length;      // of its body
-    std::uint32_t prefix = 0;  // bytes of the body that the filter kept for itself
-    // What else it found out.
-    bool flag = false;
-    std::uint64_t number = 0;
-    void* tag = nullptr;
+    base::Position position;        // of its header
+    std::uint32_t length;           // of its body
+    std::uint32_t prefix : 31 {0};  // bytes of the body that the filter kept for itself
+    std::uint32_t flag : 1 {0};     // what else it found out
+    std::uint64_t number = 0;       // likewise
+    void* tag = nullptr;            // likewise
     [[nodiscard]] std::uint64_t payload() const noexcept { return length - prefix; }
+};
+
+// Where the frames of a run lie in the ring.
+class Bodies {
+public:
+    explicit Bodies(const Memory& memory) noexcept : data_(memory.data()), mask_(memory.capacity() - 1) {}
+    [[nodiscard]] const std::byte* payload_of(const Frame& frame) const noexcept {
+        return data_ + ((frame.position + base::frame_header_size) & mask_) + frame.prefix;
+    }
+    void copy(const Frame& frame, std::byte* to) const noexcept {
+        base::copy_from_ring(to, payload_of(frame), frame.payload());
+    }
+
+private:
+    const std::byte* data_;
+    std::uint64_t mask_;
 };
 
 // What a floor above wants of a message, judged by its body in the ring. That may be changing at this moment: the
@@ -82,13 +97,11 @@ public:
     // `filter` skips are passed without a look at their payload.
     [[nodiscard]] ReadStatus begin(std::size_t max_frames, std::uint64_t max_bytes, Filter* filter = nullptr);
     [[nodiscard]] std::span<const Frame> frames() const noexcept { return frames_; }
-    void copy(const Frame& frame, std::byte* to) const noexcept {
-        base::copy_from_ring(to, payload_of(frame), frame.payload());
-    }
-    // Where it lies in the ring: to be shown in place, and believed if commit() says so.
-    [[nodiscard]] const std::byte* payload_of(const Frame& frame) const noexcept {
-        return body_at(frame.position) + frame.prefix;
-    }
+    // Of their payload.
+    [[nodiscard]] std::uint64_t run_bytes() const noexcept { return run_bytes_; }
+    // To copy them from, or to be shown in place: believed if commit() says so.
+    [[nodiscard]] Bodies bodies() const noexcept { return Bodies(*memory_); }
+    void copy(const Frame& frame, std::byte* to) const noexcept { bodies().copy(frame, to); }
     // Before a frame is used in place for long: tells writers that everything before it is read.
     void pin() noexcept;
     // Whether all that was copied since begin() is whole; if so the reader stands behind it. Otherwise it
@@ -129,9 +142,6 @@ public:
 
 private:
     [[nodiscard]] ReadStatus walk(std::size_t max_frames, std::uint64_t max_bytes, Filter* filter);
-    [[nodiscard]] const std::byte* body_at(base::Position frame) const noexcept {
-        return memory_->data() + ((frame + base::frame_header_size) & (memory_->capacity() - 1));
-    }
     void activate(base::Position position, bool starts_now);
     [[nodiscard]] bool start_at_oldest();
     void advance(base::Position to);
@@ -153,6 +163,7 @@ private:
     base::Position announced_ = 0;  // where a waiting writer was last told of room
     std::vector<Frame> frames_;
     std::uint64_t run_messages_ = 0;  // between position_ and run_end_, skipped ones included
+    std::uint64_t run_bytes_ = 0;     // of the payload of frames_
 
     std::optional<base::Position> stale_claim_;  // a claim that was left over from before a restart
     std::uint64_t passed_ = 0;                   // messages so far, read or skipped
