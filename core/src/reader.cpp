@@ -102,16 +102,14 @@ void Reader::note_stale_claim() noexcept {
     if (base::is_lost(free_pos, claimed, memory_->capacity())) stale_claim_ = claimed;
 }
 
-// Where foreign writers may come, who announce nothing, the stream's end counts as well. Elsewhere it is not looked at
-// again: it lies beside the writer mutex, and each look takes that from who writes now.
+// The stream's end counts as well where foreign writers may come, who announce nothing. Elsewhere it is not looked at
+// again, as long as it was not beyond the claim when the run began: it lies beside the writer mutex, and each look
+// takes that from who writes now.
 bool Reader::is_overtaken() const noexcept {
-    const auto* extension = memory_->ring_extension();
-    if (extension != nullptr && !memory_->expects_foreign() && !stale_claim_) {
-        return base::is_lost(position_, extension->claim_pos.load(std::memory_order_acquire), memory_->capacity());
-    }
     const Position claimed = believed_claim();
-    return base::is_lost(position_, claimed, memory_->capacity()) ||
-           base::is_lost(position_, memory_->ring().free_pos.load(std::memory_order_acquire), memory_->capacity());
+    if (base::is_lost(position_, claimed, memory_->capacity())) return true;
+    if (trusts_claim_) return false;
+    return base::is_lost(position_, memory_->ring().free_pos.load(std::memory_order_acquire), memory_->capacity());
 }
 
 ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter* filter) {
@@ -119,6 +117,7 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
     const Position claimed = believed_claim();  // before free_pos: pairs with Writer::claim
     const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);  // pairs with Writer::publish
     seen_end_ = free_pos;
+    trusts_claim_ = !memory_->expects_foreign() && base::distance(free_pos, claimed) >= 0;
     run_end_ = position_;
     if (base::distance(position_, free_pos) < 0) return ReadStatus::restarted;
     // First of all: it bounds the walk, and keeps all the differences below within a few capacities.

@@ -43,12 +43,13 @@ constexpr std::uint64_t furthest_ahead = 64 * 1024;
 
 // A C++ or Java process may have written fresh base headers: the stream began anew, far behind the claim.
 void Writer::heal(Position free_pos) noexcept {
+    if (base::distance(seen_end_, free_pos) < 0) slowest_.forget();
+    seen_end_ = free_pos;
     auto* extension = memory_->ring_extension();
     if (extension == nullptr) return;
     const Position claimed = extension->claim_pos.load(std::memory_order_relaxed);
     if (!base::is_lost(free_pos, claimed, memory_->capacity())) return;
     extension->claim_pos.store(free_pos, std::memory_order_release);
-    slowest_.forget();
 }
 
 Writer::Plan Writer::plan(const Batch& messages, RoomRule rule, Position free_pos) noexcept {
@@ -94,15 +95,16 @@ bool Writer::spans_too_much(Position free_pos, Position end) noexcept {
     return slowest_.expects_foreign(*memory_);
 }
 
-// Some way ahead, if that is in no live reader's way: then the next ones find it done, and need no fence. All that it
-// costs is as much of the history.
+// Small publications claim some way ahead, if that is known to be in no live reader's way: then the next ones find it
+// done, and need no fence. All that it costs is as much of the history.
 void Writer::claim(Position free_pos, Position end) noexcept {
     if (auto* extension = memory_->ring_extension()) {
         const Position claimed = extension->claim_pos.load(std::memory_order_relaxed);
         if (base::distance(claimed, end) <= 0) return;  // whoever raised it has issued the fence
-        const Position ahead = end + std::min(memory_->capacity() / base::landmark_count, furthest_ahead);
-        const bool may_be_ahead = slowest_.has_room(*memory_, free_pos, ahead);
-        extension->claim_pos.store(may_be_ahead ? ahead : end, std::memory_order_relaxed);
+        const std::uint64_t lead = std::min(memory_->capacity() / base::landmark_count, furthest_ahead);
+        const bool may_lead = end - free_pos < lead && end + lead - free_pos <= memory_->capacity() &&
+                              slowest_.seems_to_have_room(*memory_, end + lead);
+        extension->claim_pos.store(may_lead ? end + lead : end, std::memory_order_relaxed);
     }
     // No byte may become visible before the claim. A release fence is not enough: large copies use
     // non-temporal stores, which pass it. Pairs with the claim test in Reader, behind its acquire fence.

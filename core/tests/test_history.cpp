@@ -106,6 +106,20 @@ TEST(what_cannot_be_counted_is_not_guessed) {
     CHECK_EQUAL(reader->resume(ReadStatus::lost).messages.value(), 100u);  // counted anew from there
 }
 
+TEST(large_messages_are_not_forgotten_for_what_is_announced_ahead) {
+    for (const std::size_t count : {2u, 3u, 8u, 60u}) {
+        Ring ring(65536);
+        const std::size_t size = 65536 / count - 100;  // with what alignment takes
+        for (int i = 0; i < 200; ++i) CHECK(ring.write(size, overwrite).has_value());
+        const auto reader = ring.reader({StartKind::oldest});
+        std::vector<Received> received;
+        while (read(*reader, received) == ReadStatus::messages) {
+        }
+        CHECK(received.size() + (count > 30 ? 2 : 1) >= count);
+        CHECK(count > 2 || received.size() == 2u);
+    }
+}
+
 TEST(the_oldest_message_is_found_and_history_read) {
     for (const std::uint64_t capacity : {64u, 256u, 4096u, 65536u}) {
         Ring ring(capacity);

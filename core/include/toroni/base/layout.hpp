@@ -108,8 +108,9 @@ inline constexpr std::size_t landmark_count = 64;
 struct RingExtension {
     alignas(line_size) ExtensionIdentity identity;
     NotifierAddress notifier;  // maker, once
-    // Writer under writer_mutex: where the furthest write so far ends, announced before its bytes are
-    // touched, never lowered. A writer that dies in the middle leaves it raised: pessimistic, never wrong.
+    // Writer under writer_mutex: where the furthest write so far ends, or some way beyond, announced before its bytes
+    // are touched, never lowered. Behind it by more than the capacity bytes may be overwritten, all others are intact.
+    // A writer that dies in the middle leaves it raised: pessimistic, never wrong.
     alignas(line_size) std::atomic<Position> claim_pos;
     // Any writer, after it published: futex word of sleeping readers.
     alignas(line_size) std::atomic<std::uint32_t> wake_seq;

@@ -159,6 +159,7 @@ private:
     base::Position position_ = 0;
     base::Position run_end_ = 0;
     base::Position seen_end_ = 0;   // of the stream, when the run began
+    bool trusts_claim_ = false;     // then all that was written had been announced
     base::Position published_ = 0;  // the copy in the slot
     base::Position announced_ = 0;  // where a waiting writer was last told of room
     std::vector<Frame> frames_;

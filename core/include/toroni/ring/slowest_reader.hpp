@@ -22,6 +22,12 @@ public:
         return base::distance(end, room_end_) >= 0;
     }
 
+    // The same without a look; false where one would be needed.
+    [[nodiscard]] bool seems_to_have_room(const Memory& memory, base::Position end) const noexcept {
+        if (base::distance(end, room_end_) < 0) return false;
+        return has_looked_ || (known_ && activation_seq_ == load_activations(memory));
+    }
+
     // The end of that room, as of the last look.
     [[nodiscard]] base::Position room_end() const noexcept { return room_end_; }
 

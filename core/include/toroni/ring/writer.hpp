@@ -2,7 +2,7 @@
 //
 //   1. lock writer_mutex; a dead owner's unpublished bytes were never visible: go on behind free_pos
 //   2. room for every live reader, or nothing happens
-//   3. raise claim_pos to the end of the publication; seq_cst fence
+//   3. raise claim_pos to the end of the publication, or some way ahead of it, unless it is there; seq_cst fence
 //   4. copy the frames
 //   5. store free_pos: published
 //   6. landmarks, counts; unlock; wake the readers that sleep
@@ -85,11 +85,13 @@ public:
     // What changes as long as the holder of the writer mutex goes on: its thread id, and where the stream is.
     struct Progress {
         std::uint32_t holder;
-        base::Position claimed_or_free;
+        base::Position free_pos;
+        base::Position claimed;
         bool operator==(const Progress&) const = default;
     };
     [[nodiscard]] Progress progress() const noexcept {
-        return {os::owner_of(os::load_lock_word(memory_->ring().writer_mutex)), memory_->horizon()};
+        return {os::owner_of(os::load_lock_word(memory_->ring().writer_mutex)),
+                memory_->ring().free_pos.load(std::memory_order_relaxed), memory_->horizon()};
     }
     // The process that holds the writer mutex, 0 if none does.
     [[nodiscard]] std::int32_t lock_holder() const;
@@ -105,6 +107,7 @@ private:
 
     std::shared_ptr<Memory> memory_;
     SlowestReader slowest_;
+    base::Position seen_end_ = 0;  // of the stream, when we wrote last
 };
 
 }  // namespace toroni::ring
