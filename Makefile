@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bin
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 LAB     := $(shell find lab -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format soak kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions clean machine
+.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -44,8 +44,8 @@ format: $(VENV)/tools  ## lays out all code
 	ruff check --fix-only . ; ruff format .
 	clang-format -i $(CPP) $(LAB)
 
-soak: $(VENV)/installed  ## readers and writers of all kinds, killed and overtaken for SECONDS (default 60)
-	python -m pytest tests/soak.py --soak-seconds $(or $(SECONDS),60)
+chaos: $(VENV)/installed  ## processes killed, stopped, forked and replaced for SECONDS (default 60; SEED=7 repeats a run's choices)
+	python -m toroni.testing.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 kill-sweep: $(VENV)/tools  ## one process killed at every instruction of every operation, and what the others find (ARGS="--operation read")
 	cmake --preset lab -B $(BUILD)/lab > /dev/null

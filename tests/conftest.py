@@ -23,8 +23,7 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long `make soak`, `make model` and others go on."""
-    parser.addoption("--soak-seconds", type=float, default=60.0)
+    """How long `make model` and others go on."""
     parser.addoption("--model-seconds", type=float, default=0.0)
     parser.addoption("--idle-seconds", type=float, default=3.0)
     parser.addoption("--keep-instructions", action="store_true")

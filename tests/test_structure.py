@@ -56,7 +56,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 PYTHON_FLOORS = ["_types", "_closing", "_core", "_errors", "_backpressure", "_notifiers", "_sizes", "_opening"]
 PYTHON_FLOORS += ["_asyncio", "_executors", "_async_writer", "_reader", "_bus", "rmp", "tp", "demo", "agent"]
-PYTHON_FLOORS += ["bench", "cli", "__main__"]
+PYTHON_FLOORS += ["testing", "bench", "cli", "__main__"]
 
 
 @pytest.mark.parametrize("source", sources(ROOT / "src" / "toroni", "*.py"), ids=str)
@@ -71,6 +71,8 @@ def test_imports_of_the_package_point_down(source: Path) -> None:
         name = module.split(".")[1]
         if parts[0] == "demo":
             assert name in {"demo", "rmp", "_sizes"} or name in toroni.__all__  # as any user of the library
+        elif parts[0] == "testing":  # likewise
+            assert name in {"testing", "tp"} or name in toroni.__all__
         elif parts[0] in {"bench", "cli", "__main__"}:  # likewise; what is native in it is its own
             assert name in {"bench", "demo", "cli"} or name in toroni.__all__
             assert parts[0] != "bench" or name not in {"demo", "cli"}
@@ -97,7 +99,7 @@ def test_all_is_true(module: object) -> None:
     for name in listed:
         assert getattr(module, name).__doc__ or name in {"Answer", "Backpressure"}
     if module is toroni:
-        users = {"demo", "agent", "bench", "cli"}
+        users = {"demo", "agent", "testing", "bench", "cli"}
         defined = {n for n, value in vars(toroni).items() if not n.startswith("_") and n not in users}
         assert defined <= listed
 
