@@ -46,14 +46,14 @@ class Setting:
     Attributes:
         bus: its name.
         directory: of the logs.
-        driver: pid of the process that started all others.
+        lifeline: the two ends of a pipe whose second one only the driver has: it hangs up when that dies.
         seed: of the round.
         plan: of the round.
     """
 
     bus: str
     directory: Path
-    driver: int
+    lifeline: tuple[int, int]
     seed: int
     plan: Plan
 

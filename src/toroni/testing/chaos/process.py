@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import gc
 import os
+import select
+import shutil
 import signal
 import threading
 import traceback
@@ -16,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from toroni import ToroniError, unlink
-from toroni.testing.chaos.log import Kind, LogFile, Record, Role
+from toroni.testing.chaos.log import Kind, LogFile, Record, Role, from_bytes
 from toroni.testing.chaos.plan import Setting
 
 LEAVE, FORK, _ORPHANED = signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
@@ -67,8 +69,9 @@ class Process:
         self._begin(parent=0)
 
     def _begin(self, parent: int) -> None:
-        signal.signal(_ORPHANED, self._die_as_orphan)
+        signal.signal(_ORPHANED, self._end_if_orphaned)
         _control(_PR_SET_PDEATHSIG, _ORPHANED)
+        self._end_if_orphaned()
         self.log = LogFile(self.setting.directory, self.role, parent)
         self.number = self.log.number
         self.chooser = Random(self.setting.seed * 10_000 + self.number)
@@ -80,12 +83,22 @@ class Process:
     def _fork(self, number: int, frame: object) -> None:
         self.wants_fork = True
 
-    def _die_as_orphan(self, number: int, frame: object) -> None:
-        """The parent died. If that was not the driver, it is the parent now; else nobody will remove the bus."""
-        if os.getppid() != self.setting.driver:
-            with contextlib.suppress(ToroniError):
-                unlink(self.setting.bus)
-            os._exit(1)
+    def _end_if_orphaned(self, number: int = 0, frame: object = None) -> None:
+        """A parent died. If it was the driver, nobody else removes the bus, nor continues who is stopped.
+
+        Its pid would not tell: for a moment another thread of a dead parent may be the parent.
+        """
+        lifeline = select.poll()
+        lifeline.register(self.setting.lifeline[0], select.POLLIN)
+        if not lifeline.poll(0):
+            return
+        for path in self.setting.directory.glob("*.log"):
+            with contextlib.suppress(OSError, IndexError):
+                os.kill(from_bytes(path.read_bytes()[:64])[0].sequence, signal.SIGCONT)
+        with contextlib.suppress(ToroniError):
+            unlink(self.setting.bus)
+        shutil.rmtree(self.setting.directory, ignore_errors=True)
+        os._exit(1)
 
     def has_forked(self) -> bool:
         """After each deed: forks if asked to. True in the child, which has a log of its own from here on."""
@@ -128,6 +141,7 @@ def start(setting: Setting, run: Callable[[Setting], None]) -> int:
         return child
     status = 1
     try:
+        os.close(setting.lifeline[1])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the driver ends all others
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked children leave no zombies

@@ -86,7 +86,7 @@ class ReaderProcess(Process):
             on_loss=self.lose if self._on_loss == "call" else self._on_loss,  # type: ignore[arg-type]
         )
         if self.way == "dispatch":
-            reader.on(topic, lambda message: self.take([message]), descendants=True, history=self._is_historic)
+            reader.on(topic, self._handle, descendants=True, history=self._is_historic)
         return reader
 
     def _note_start(self) -> None:
@@ -100,6 +100,10 @@ class ReaderProcess(Process):
     def take(self, messages: Sequence[Message]) -> None:
         """Notes what came."""
         self._see([(m.position, m.topic, len(m.data), zlib.crc32(m.data)) for m in messages])
+
+    def _handle(self, message: Message) -> None:
+        self._note_skipped(message.position)
+        self.take([message])
 
     def _see(self, seen: Sequence[tuple[int, str, int, int]]) -> None:
         records = []

@@ -64,7 +64,8 @@ class Round:
             shutil.rmtree(directory, ignore_errors=True)
 
     def _run_on(self, bus: Bus, directory: Path) -> Findings:
-        crew = Crew(Setting(bus.name, directory, os.getpid(), self._seed, self._plan), bus)
+        lifeline = os.pipe()
+        crew = Crew(Setting(bus.name, directory, lifeline, self._seed, self._plan), bus)
         self.deeds = crew.deeds
         try:
             crew.start_ticker()
@@ -74,6 +75,8 @@ class Round:
             crew.complaints.append(str(standstill))
         finally:
             crew.kill_all()
+            for end in lifeline:
+                os.close(end)
         if crew.complaints:
             return Findings(violations=crew.complaints)
         posted = bus.stats().messages
