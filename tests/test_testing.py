@@ -108,7 +108,8 @@ def test_it_is_removed_after_an_error() -> None:
 def _hold(pipe: Connection, name: str, as_reader: bool) -> None:
     with Bus(name) as bus:
         if as_reader:
-            bus.subscribe("/a", label="worker")
+            reader = bus.subscribe("/a", label="worker")
+            assert reader.label == "worker"
         pipe.send("open")
         pipe.poll(PATIENCE)
 
@@ -153,10 +154,11 @@ def test_a_forked_child_does_not_remove_it() -> None:
 
 
 def test_what_a_killed_test_process_left_goes_with_the_next_one() -> None:
-    code = "import os; from toroni.testing import temporary_bus; bus = temporary_bus().__enter__()"
+    code = "import os; from toroni.testing import temporary_bus; context = temporary_bus(); bus = context.__enter__()"
     code += f"; print(bus.name, flush=True); os.kill(os.getpid(), {int(signal.SIGKILL)})"
-    left = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE).stdout.strip()
-    assert files(left)
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    assert killed.returncode == -signal.SIGKILL
+    left = killed.stdout.strip()
     with temporary_name():
         assert not files(left)
 
