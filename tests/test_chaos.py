@@ -40,6 +40,18 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def start_endless(seed: int) -> tuple[subprocess.Popen[str], list[int]]:
+    """A run of which some processes are there; and they."""
+    process = start("--seconds", "1000", "--seed", str(seed))
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"seed {seed}\n"
+    end = time.monotonic() + PATIENCE
+    while len(children := descendants(process.pid)) < 4:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return process, children
+
+
 def run(*arguments: str) -> str:
     process = start(*arguments)
     output, errors = process.communicate(timeout=PATIENCE)
@@ -65,12 +77,7 @@ def test_chaos_of_a_random_seed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ctrl_c_leaves_nothing() -> None:
-    process = start("--seconds", "60", "--seed", "1")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "seed 1\n"
-    time.sleep(1.0)
-    children = descendants(process.pid)
-    assert children
+    process, children = start_endless(1)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (130, ""), output
@@ -80,15 +87,10 @@ def test_ctrl_c_leaves_nothing() -> None:
 
 
 def test_processes_of_a_killed_driver_leave_and_remove_the_bus() -> None:
-    process = start("--seconds", "60", "--seed", "2")
-    assert process.stdout is not None
-    process.stdout.readline()
-    end = time.monotonic() + PATIENCE
-    while len(descendants(process.pid)) < 4:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    process, _ = start_endless(2)
     process.kill()
-    process.communicate()
+    process.communicate(timeout=PATIENCE)
+    end = time.monotonic() + PATIENCE
     while left_of(process.pid):
         assert time.monotonic() < end, left_of(process.pid)
         time.sleep(0.01)
