@@ -100,7 +100,9 @@ bool Writer::spans_too_much(Position free_pos, Position end) noexcept {
 void Writer::claim(Position free_pos, Position end) noexcept {
     if (auto* extension = memory_->ring_extension()) {
         const Position claimed = extension->claim_pos.load(std::memory_order_relaxed);
-        if (base::distance(claimed, end) <= 0) return;  // whoever raised it has issued the fence
+        // Whoever raised it did so before we took the lock, and publish()'s fence behind that orders it before our
+        // bytes: also where it was killed before its own.
+        if (base::distance(claimed, end) <= 0) return;
         const std::uint64_t lead = std::min(memory_->capacity() / base::landmark_count, furthest_ahead);
         const bool may_lead = end - free_pos < lead && end + lead - free_pos <= memory_->capacity() &&
                               slowest_.seems_to_have_room(*memory_, end + lead);
