@@ -18,6 +18,7 @@ const char* class_name_of(ErrorCode code) {
         case ErrorCode::invalid_argument: return "InvalidArgument";
         case ErrorCode::permission_denied: return "PermissionDenied";
         case ErrorCode::no_space: return "SharedMemoryFull";
+        case ErrorCode::not_found: return "BusNotFound";
         case ErrorCode::not_ready: return "BusNotReady";
         case ErrorCode::damaged: return "BusDamaged";
         case ErrorCode::incompatible: return "BusMismatch";

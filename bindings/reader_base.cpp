@@ -16,9 +16,7 @@ constexpr std::uint64_t copy_without_gil = 64 * 1024;
 
 ReaderBase::ReaderBase(const StreamBase& stream, nb::handle start, const std::string& label, nb::handle on_loss)
     : label_(label), on_loss_(check_on_loss(on_loss)), session_(stream.session()) {
-    if (!session_->memory->may_read()) {
-        raise("InvalidArgument", "'" + stream.name() + "' was opened with role='writer'");
-    }
+    if (!session_->memory->may_read()) stream.raise_role();
     if (label.size() >= base::label_size || label.find('\0') != std::string::npos) {
         raise("InvalidArgument",
               "a label has at most " + std::to_string(base::label_size - 1) + " bytes of UTF-8 and no NUL");

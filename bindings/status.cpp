@@ -1,5 +1,6 @@
 #include "status.hpp"
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include "errors.hpp"
@@ -28,6 +29,9 @@ Statistics statistics_of(const Session& session) {
     result.lock_holder = session.writer.lock_holder();
     result.is_foreign = memory.is_foreign();
     result.is_unlinked = memory.is_unlinked();
+    if (const auto* extension = memory.ring_extension()) {
+        result.created = static_cast<double>(extension->identity.created_ns) / 1e9;
+    }
     return result;
 }
 
@@ -92,6 +96,8 @@ void bind_status(nb::module_& module) {
         .def_ro("is_foreign", &Statistics::is_foreign, "Whether a C++ or Java process made a segment of it.")
         .def_ro("is_unlinked", &Statistics::is_unlinked,
                 "Whether the bus's name was removed: whoever opens it now makes another one.")
+        .def_ro("created", &Statistics::created,
+                "When the bus was made, in seconds since the epoch; None where a C++ or Java process made it.")
         .def("__repr__", [](const Statistics& s) {
             return "<Statistics: " + std::to_string(s.messages) + " messages, " + std::to_string(s.bytes) +
                    " bytes; at " + std::to_string(s.position) + " of a ring of " + std::to_string(s.capacity) + "; " +

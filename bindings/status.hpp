@@ -3,6 +3,8 @@
 
 #include <nanobind/nanobind.h>
 
+#include <optional>
+
 #include "session.hpp"
 
 namespace toroni::bindings {
@@ -14,6 +16,7 @@ struct Statistics {
     std::uint64_t messages, bytes, overwritten, backpressure, notifications, losses;
     std::int32_t lock_holder;
     bool is_foreign, is_unlinked;
+    std::optional<double> created;
 };
 
 [[nodiscard]] Statistics statistics_of(const Session& session);

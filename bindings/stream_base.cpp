@@ -41,7 +41,8 @@ ring::Role to_role(const std::string& role) {
     if (role == "both") return ring::Role::both;
     if (role == "reader") return ring::Role::reader;
     if (role == "writer") return ring::Role::writer;
-    raise("InvalidArgument", "role must be 'both', 'reader' or 'writer'; got '" + role + "'");
+    if (role == "observer") return ring::Role::observer;
+    raise("InvalidArgument", "role must be 'both', 'reader', 'writer' or 'observer'; got '" + role + "'");
 }
 
 // Asks the application's callable about slow readers. Keeps the session from the moment on when Python code may run,
@@ -117,10 +118,16 @@ const std::shared_ptr<Session>& StreamBase::session() const {
     return session_;
 }
 
+void StreamBase::raise_role() const {
+    const bool writes = session()->memory->role() == ring::Role::writer;
+    const char* role = writes ? "writer" : session()->memory->role() == ring::Role::reader ? "reader" : "observer";
+    raise("InvalidArgument", "'" + name_ + "' was opened with role='" + role + "'");
+}
+
 const std::shared_ptr<Session>& StreamBase::writing_session() const {
     if (session_ && session_->memory->may_write()) return session_;
     static_cast<void>(session());
-    raise("InvalidArgument", "'" + name_ + "' was opened with role='reader'");
+    raise_role();
 }
 
 blocking::WriteResult StreamBase::write(const Outbox& messages, const Policy& policy) const {
@@ -210,9 +217,7 @@ void bind_stream_base(nb::module_& module) {
         .def_prop_ro("_generation", [](const StreamBase& self) { return self.session()->memory->generation(); })
         .def("_new_generation", [](const StreamBase& self) {
             const auto session = self.session();
-            if (!session->memory->may_read()) {
-                raise("InvalidArgument", "'" + self.name() + "' was opened with role='writer'");
-            }
+            if (!session->memory->may_read()) self.raise_role();
             return session->memory->new_generation();
         });
     module.def("_unlink", &ring::Memory::remove, nb::arg("name"), nb::arg("directory"));

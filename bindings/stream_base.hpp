@@ -29,9 +29,10 @@ public:
     void close() { session_.reset(); }
     [[nodiscard]] bool is_closed() const { return session_ == nullptr; }
     [[nodiscard]] const std::string& name() const { return name_; }
+    [[noreturn]] void raise_role() const;  // the role that it was opened with does not allow this
     // Good until Python code may run; then a copy is.
     [[nodiscard]] const std::shared_ptr<Session>& session() const;          // raises Closed
-    [[nodiscard]] const std::shared_ptr<Session>& writing_session() const;  // and InvalidArgument for role="reader"
+    [[nodiscard]] const std::shared_ptr<Session>& writing_session() const;  // and InvalidArgument if the role may not
 
     [[nodiscard]] const Policy& default_policy() const { return default_policy_; }
     [[nodiscard]] Policy policy(nb::handle backpressure) const {
@@ -66,18 +67,20 @@ void def_init(nb::class_<Derived, StreamBase>& bound) {
     bound.def(
         "__init__",
         [](Derived* self, const std::string& name, std::uint64_t capacity, std::uint32_t max_readers,
-           const std::string& role, std::uint32_t mode, std::optional<gid_t> group, const std::string& directory,
-           const std::optional<NotifierChoice>& notifier, nb::handle backpressure) {
+           const std::string& role, bool create, std::uint32_t mode, std::optional<gid_t> group,
+           const std::string& directory, const std::optional<NotifierChoice>& notifier, nb::handle backpressure) {
             const ring::Options options{.name = name,
                                         .capacity = capacity,
                                         .max_readers = max_readers,
                                         .mode = mode,
+                                        .create = create,
                                         .directory = directory,
                                         .group = group};
             new (self) Derived(options, role, notifier, backpressure);
         },
-        nb::arg("name"), nb::arg("capacity"), nb::arg("max_readers"), nb::arg("role"), nb::arg("mode"),
-        nb::arg("group").none(), nb::arg("directory"), nb::arg("notifier").none(), nb::arg("backpressure").none());
+        nb::arg("name"), nb::arg("capacity"), nb::arg("max_readers"), nb::arg("role"), nb::arg("create"),
+        nb::arg("mode"), nb::arg("group").none(), nb::arg("directory"), nb::arg("notifier").none(),
+        nb::arg("backpressure").none());
 }
 
 void bind_stream_base(nb::module_& module);

@@ -43,6 +43,8 @@ void check_same(const std::string& path, const char* what, Number has, Number as
                                              std::to_string(asked) + "; open it without asking for one, or remove it");
 }
 
+bool creates(const Options& options) { return options.create && options.role != Role::observer; }
+
 // Holds a segment's lock, and gives it back explicitly: a child that was forked meanwhile has the descriptor too,
 // and closing ours would not end the lock.
 class FileLock {
@@ -85,6 +87,7 @@ OpenedInfo open_or_make_reader_info(const Options& options, const Paths& paths, 
     while (true) {
         if (auto existing = Segment::open(path, access)) return {std::move(*existing), false, std::nullopt};
         wait_for_foreign_maker(paths);
+        if (!creates(options)) throw Error(ErrorCode::not_found, "there is no bus '" + options.name + "'");
         Segment made = make_reader_info(options);
         if (!made.try_flock() || !made.link(path)) continue;  // somebody else was first
         if (access == Access::read_write) return {std::move(made), true, std::nullopt};
@@ -123,7 +126,13 @@ Segment make_or_replace_ring(const Options& options, const Paths& paths, Access 
                              const base::ExtensionIdentity* info, bool info_is_new) {
     if (auto existing = Segment::open(paths.ring, access)) {
         if (same_bus(check_ring(*existing, paths.ring), info)) return std::move(*existing);
-        remove_file(paths.ring);
+        if (creates(options)) remove_file(paths.ring);
+    }
+    if (!creates(options)) {
+        throw Error(ErrorCode::not_found,
+                    "there is no bus '" + options.name +
+                        "', only half of one, which a process left "
+                        "that died while it made or removed it; whoever opens it to use it makes it whole");
     }
     if (!info_is_new && info != nullptr) {
         remove_file(paths.reader_info);
@@ -142,8 +151,8 @@ Segment make_or_replace_ring(const Options& options, const Paths& paths, Access 
 std::shared_ptr<Memory> Memory::open(const Options& options) {
     check_sizes(options);
     const Paths paths = paths_of(options.directory, options.name);
-    const Access ring_access = options.role == Role::reader ? Access::read_only : Access::read_write;
-    const Access info_access = options.role == Role::writer ? Access::read_only : Access::read_write;
+    const Access ring_access = ring::may_write(options.role) ? Access::read_write : Access::read_only;
+    const Access info_access = ring::may_read(options.role) ? Access::read_write : Access::read_only;
 
     OpenedInfo opened = open_or_make_reader_info(options, paths, info_access);
     Segment& info = opened.segment;

@@ -214,6 +214,38 @@ TEST(roles_map_no_more_than_they_need) {
     ring::Memory::remove("bus", bus.options.directory);
     CHECK(dies_writing(ring::Role::writer, info_byte));
     CHECK(!dies_writing(ring::Role::writer, ring_byte));
+    CHECK(dies_writing(ring::Role::observer, ring_byte));
+    CHECK(dies_writing(ring::Role::observer, info_byte));
+}
+
+TEST(a_bus_that_is_not_to_be_made) {
+    TemporaryBus bus;
+    const auto code_of = [&](ring::Role role, bool create) {
+        auto options = bus.options;
+        options.role = role;
+        options.create = create;
+        try {
+            static_cast<void>(ring::Memory::open(options));
+        } catch (const base::Error& error) {
+            return std::optional(error.code());
+        }
+        return std::optional<ErrorCode>();
+    };
+    const std::pair<ring::Role, bool> ways[] = {{ring::Role::observer, true},
+                                                {ring::Role::both, false},
+                                                {ring::Role::reader, false},
+                                                {ring::Role::writer, false}};
+    for (const auto& [role, create] : ways) CHECK(code_of(role, create) == ErrorCode::not_found);
+    CHECK(std::filesystem::is_empty(bus.options.directory));  // nothing was made
+    static_cast<void>(bus.open());
+    for (const auto& [role, create] : ways) CHECK(!code_of(role, create));
+    // Half a bus, left by the dead, is nobody's to mend who only looks.
+    std::filesystem::remove(bus.path("rb"));
+    for (const auto& [role, create] : ways) CHECK(code_of(role, create) == ErrorCode::not_found);
+    CHECK(std::filesystem::exists(bus.path("ri")));
+    const auto info = os::Segment::open(bus.path("ri"), os::Access::read_only);
+    CHECK(info->try_flock());  // by its maker, who is alive
+    for (const auto& [role, create] : ways) CHECK(code_of(role, create) == ErrorCode::not_ready);
 }
 
 TEST(removal) {

@@ -13,6 +13,7 @@ from toroni._core import BorrowedMessage, Message, ReaderInfo, Statistics
 from toroni._errors import (
     BusDamaged,
     BusMismatch,
+    BusNotFound,
     BusNotReady,
     Closed,
     InUse,
@@ -34,7 +35,7 @@ from toroni._errors import (
     WriterStalled,
 )
 from toroni._notifiers import Multicast, Notifier
-from toroni._opening import unlink
+from toroni._opening import buses, unlink
 from toroni._reader import Reader
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Bus",
     "BusDamaged",
     "BusMismatch",
+    "BusNotFound",
     "BusNotReady",
     "Closed",
     "Drop",
@@ -76,6 +78,7 @@ __all__ = [
     "ViewInUse",
     "Wait",
     "WriterStalled",
+    "buses",
     "rmp",
     "tp",
     "unlink",

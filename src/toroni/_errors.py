@@ -8,6 +8,7 @@
     ├── Closed (ValueError)              used after close()
     ├── InUse (RuntimeError)             used while the same thread, or a borrowed message, uses it
     ├── ViewInUse (BufferError)          a view of a borrowed message outlives its release
+    ├── BusNotFound (FileNotFoundError)  there is none, and none was to be made
     ├── BusNotReady                      being made or removed by somebody for too long
     ├── BusDamaged                       the bytes found are not those of a bus
     ├── BusMismatch                      other sizes, another version, another PID namespace
@@ -62,6 +63,14 @@ class ViewInUse(ToroniError, BufferError):
     The message has been released all the same. The memory stays mapped as long as the view lives, but writers may
     change what it shows.
     """
+
+
+class BusNotFound(ToroniError, FileNotFoundError):
+    """There is no such bus, and it was opened with create=False or role="observer"; `errno` is ENOENT."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno.ENOENT
 
 
 class BusNotReady(ToroniError):

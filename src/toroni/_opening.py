@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import grp
+import os
+import re
 import time
 import weakref
 from collections.abc import Callable
@@ -22,7 +24,7 @@ else:
 
 Start = Literal["now", "oldest"] | int
 OnLoss = Literal["raise", "skip"] | Callable[[MessagesLost], object]
-Role = Literal["both", "reader", "writer"]
+Role = Literal["both", "reader", "writer", "observer"]
 
 _Result = TypeVar("_Result")
 
@@ -42,7 +44,9 @@ class Opened(Closing, _Native):
         notifier: how readers are woken: "futex", "multicast" or `Multicast(...)` (as C++ and Java processes use),
             "poll" (they look every millisecond), or an object of your own. None takes what the bus has, or "futex"
             for a new one.
-        role: "reader" maps the ring read-only, "writer" maps the reader slots read-only.
+        role: "reader" maps the ring read-only, "writer" maps the reader slots read-only, "observer" both: it has
+            `stats()` and `readers()`, and leaves no trace.
+        create: False opens the bus only if it exists; an observer never makes one.
         mode: of a new bus, as for `os.chmod`: who may read and who may write the stream. Who may read it may also hold
             reader slots: with 0o640 your group can read and not write.
         group: of a new bus, by name or number: one that you are a member of. None: your process's group.
@@ -52,6 +56,7 @@ class Opened(Closing, _Native):
     Raises:
         InvalidArgument: a name, size, role, group or notifier that cannot be.
         BusMismatch: the bus exists with other sizes or another notifier, or in another PID namespace.
+        BusNotFound: there is none, and create=False or role="observer".
         BusDamaged: its files are not those of a bus.
         BusNotReady: another process has been making or removing it for 5 seconds.
         PermissionDenied: its mode forbids this role.
@@ -70,12 +75,18 @@ class Opened(Closing, _Native):
         max_readers: int | None = None,
         notifier: NotifierOption | None = None,
         role: Role = "both",
+        create: bool = True,
         mode: int = 0o600,
         group: str | int | None = None,
         backpressure: Backpressure = Wait(),  # noqa: B008 - frozen
     ) -> None:
-        for what, value, kind in (("name", name, str), ("role", role, str), ("mode", mode, int)):
-            if not isinstance(value, kind) or isinstance(value, bool):
+        for what, value, kind in (
+            ("name", name, str),
+            ("role", role, str),
+            ("mode", mode, int),
+            ("create", create, bool),
+        ):
+            if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
                 raise TypeError(f"{what} must be {kind.__name__}; got {value!r}")
         if max_readers is not None and (isinstance(max_readers, bool) or not isinstance(max_readers, int)):
             raise TypeError(f"max_readers must be int or None; got {max_readers!r}")
@@ -86,12 +97,15 @@ class Opened(Closing, _Native):
         size = 0 if capacity is None else parse_size(capacity)
         group_id, choice = _group_id(group), to_choice(notifier)
         make: Any = super().__init__  # that of the native class, which is not StreamBase's
-        patiently(lambda: make(name, size, max_readers or 0, role, mode, group_id, _DIRECTORY, choice, backpressure))
+        patiently(
+            lambda: make(name, size, max_readers or 0, role, create, mode, group_id, _DIRECTORY, choice, backpressure)
+        )
         self._options = {
             "capacity": capacity,
             "max_readers": max_readers,
             "notifier": notifier,
             "role": role,
+            "create": create,
             "mode": mode,
             "group": group,
             "backpressure": backpressure,
@@ -115,6 +129,15 @@ class Opened(Closing, _Native):
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} {self.name!r}{', closed' if self.closed else ''}>"
+
+
+def buses() -> list[str]:
+    """The names of all buses on this machine, in order; also of half ones, and those that others may not open."""
+    found = set()
+    for file in os.listdir(_DIRECTORY):
+        if match := re.fullmatch(r"toroni-(.+)-r[bi]", file, re.DOTALL):
+            found.add(match[1])
+    return sorted(found)
 
 
 def unlink(name: str) -> bool:

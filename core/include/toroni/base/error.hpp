@@ -11,6 +11,7 @@ enum class ErrorCode {
     invalid_argument,   // the caller's mistake
     permission_denied,  // the files exist, but not for us
     no_space,           // shared memory is full
+    not_found,          // there is no such bus, and none was to be made
     not_ready,          // being made or removed by somebody right now: try again
     damaged,            // the bytes found are not those of a bus
     incompatible,       // a bus, but of other sizes, another version, another PID namespace

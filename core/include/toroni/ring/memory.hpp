@@ -18,7 +18,11 @@
 
 namespace toroni::ring {
 
-enum class Role { both, reader, writer };
+enum class Role { both, reader, writer, observer };
+
+[[nodiscard]] constexpr bool may_write(Role role) noexcept { return role == Role::both || role == Role::writer; }
+// Also: hold reader slots.
+[[nodiscard]] constexpr bool may_read(Role role) noexcept { return role == Role::both || role == Role::reader; }
 
 struct Options {
     std::string name;
@@ -26,6 +30,7 @@ struct Options {
     std::uint32_t max_readers = 0;  // 0: likewise
     mode_t mode = 0600;             // of the ring: who may read, who may write; who may read may hold slots
     Role role = Role::both;
+    bool create = true;  // the bus, if there is none; an observer never does
     std::string directory = "/dev/shm";
     std::optional<base::NotifierAddress> notifier{};  // nothing: whatever the bus has, or futex
     std::optional<gid_t> group{};                     // of new files; nothing: the process's
@@ -36,7 +41,8 @@ inline constexpr std::uint32_t default_max_readers = 64;
 
 class Memory {
 public:
-    // Opens the bus, or makes it if nobody has. Throws base::Error; `not_ready` means: try again soon.
+    // Opens the bus, or makes it if nobody has and that is wanted. Throws base::Error; `not_ready` means: try again
+    // soon.
     static std::shared_ptr<Memory> open(const Options& options);
 
     // Removes the bus's names; who has it open goes on. False if there was nothing.
@@ -50,8 +56,8 @@ public:
     [[nodiscard]] std::uint64_t capacity() const noexcept { return capacity_; }
     [[nodiscard]] std::uint32_t max_readers() const noexcept { return max_readers_; }
     [[nodiscard]] Role role() const noexcept { return role_; }
-    [[nodiscard]] bool may_write() const noexcept { return role_ != Role::reader; }
-    [[nodiscard]] bool may_read() const noexcept { return role_ != Role::writer; }
+    [[nodiscard]] bool may_write() const noexcept { return ring::may_write(role_); }
+    [[nodiscard]] bool may_read() const noexcept { return ring::may_read(role_); }
 
     [[nodiscard]] base::RingHeader& ring() const noexcept { return *ring_; }
     [[nodiscard]] std::byte* data() const noexcept { return ring_segment_.data() + sizeof(base::RingHeader); }
