@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from toroni.cli import measuring, publish, subscribe
+from toroni.cli import measuring, publish, rates, subscribe
 
 app = typer.Typer(
     help="Toroni: brokerless, crash-safe, totally ordered messaging between the processes of one machine.",
@@ -19,6 +19,8 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "pub": publish.pub,
     "sub": subscribe.sub,
     "tail": subscribe.tail,
+    "hz": rates.hz,
+    "bw": rates.bw,
     "bench": measuring.bench,
 }
 for name, command in _COMMANDS.items():
