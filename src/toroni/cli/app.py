@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+import toroni
 from toroni.cli import measuring, publish, rates, subscribe
 
 app = typer.Typer(
@@ -23,6 +26,23 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "bw": rates.bw,
     "bench": measuring.bench,
 }
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"toroni {toroni.__version__}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_no_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Shows the version and ends.")
+    ] = False,
+) -> None:
+    pass
+
+
 for name, command in _COMMANDS.items():
     app.command(name)(command)
 # The demo has options of its own, and its own --help.
