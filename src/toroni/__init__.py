@@ -80,6 +80,7 @@ __all__ = [
     "ViewInUse",
     "Wait",
     "WriterStalled",
+    "__version__",
     "buses",
     "rmp",
     "tp",

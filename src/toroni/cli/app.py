@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-import toroni
+from toroni import __version__
 from toroni.cli import measuring, publish, rates, subscribe
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        print(f"toroni {toroni.__version__}, Python {platform.python_version()}")
+        print(f"toroni {__version__}, Python {platform.python_version()}")
         raise typer.Exit
 
 
