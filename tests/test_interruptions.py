@@ -94,7 +94,7 @@ def test_a_storm_of_signals_loses_and_repeats_nothing(bus_name: str, notifier: s
 
 
 def test_a_large_bus_can_be_made_in_a_storm_of_signals(bus_name: str) -> None:
-    """A signal makes tmpfs give up what it allocates: in one call, this much would never be."""
+    """On kernels where a signal makes tmpfs give up what it allocates, this much would never be in one call."""
     with Storm() as storm:
         Bus(bus_name, capacity="512 MiB").close()
     assert storm.count > 0
