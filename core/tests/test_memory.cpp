@@ -133,7 +133,7 @@ TEST(damaged_and_truncated_segments_are_refused) {
             std::filesystem::rename(path, path + "-elsewhere");
             std::filesystem::create_symlink(path + "-elsewhere", path);
         },
-        ErrorCode::system);
+        damage);
 }
 
 TEST(an_unknown_extension_is_treated_as_not_there) {
