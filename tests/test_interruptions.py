@@ -104,7 +104,7 @@ def test_a_large_bus_can_be_made_in_a_storm_of_signals(bus_name: str) -> None:
 # ---- who is stopped
 
 
-def test_a_stopped_reader_is_named_and_told(bus_name: str) -> None:
+def test_a_stopped_reader_is_named_and_waited_for_no_longer_than_the_policy(bus_name: str) -> None:
     with rmp.Stream(bus_name, capacity=4096) as stream, peers() as start:
         reader = start(hold_a_slot, bus_name, "sleepy")
         reader.receive()

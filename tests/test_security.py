@@ -16,6 +16,7 @@ import stat
 import struct
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -257,6 +258,30 @@ def test_a_malicious_writer_is_an_error_of_its_readers(bus_name: str) -> None:
                 drain(reader)
             stream.write(b"and on", backpressure=Overwrite())
             assert reader.read(timeout=0) == b"and on"
+
+
+def test_datagrams_of_strangers_are_only_looks_in_vain(bus_name: str) -> None:
+    with (
+        Bus(bus_name, notifier="multicast") as bus,
+        bus.subscribe("/a") as reader,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        stranger.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+
+        def flood() -> None:
+            for number in range(5000):
+                stranger.sendto(bytes(number % 1000), ("224.1.1.1", 3334))
+
+        flooding = pool.submit(flood)
+        before = time.monotonic()
+        assert reader.recv(timeout=0.2) is None
+        assert time.monotonic() - before >= 0.2
+        flooding.result(PATIENCE)
+        bus.post("/a", b"wanted")
+        message = reader.recv(timeout=PATIENCE)
+        assert message is not None
+        assert message.data == b"wanted"
 
 
 def use_for_ever(pipe: Connection, name: str, role: str) -> None:
