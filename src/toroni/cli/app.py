@@ -14,6 +14,7 @@ from toroni.cli import measuring, publish, rates, subscribe
 app = typer.Typer(
     help="Toroni: brokerless, crash-safe, totally ordered messaging between the processes of one machine.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # which joins the lines of a paragraph
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
