@@ -92,6 +92,12 @@ def test_every_promise_names_tests_that_exist() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    for test, file in re.findall(r"\[(test_\w+)\]\(\.\./(tests/\w+\.py)\)", (ROOT / page).read_text()):
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
         assert target.startswith("https://") or (ROOT / page).parent.joinpath(target).exists(), target
