@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bin
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 LAB     := $(shell find lab -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions clean machine
+.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions packages package-root clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -78,6 +78,12 @@ bench: $(VENV)/tools-bench $(VENV)/installed  ## ours and all peers, in turn: ha
 instructions: $(VENV)/installed  ## keeps the instructions a message, after a change that was meant
 	python -m pytest tests/test_instructions.py --keep-instructions -rP
 
+packages: $(VENV)/tools-packages  ## dist/: the sdist, and a manylinux wheel made of it; both tried in empty environments
+	sh tools/make_packages.sh $(abspath $(VENV))/bin/python
+
+package-root:  ## the sdist of dist/ built in an empty Debian, by debootstrap (as root)
+	sh tools/build_in_empty_root.sh
+
 clean:  ## removes what was built
 	rm -rf $(BUILD) $(VENV)
 
@@ -94,6 +100,10 @@ $(VENV)/tools: pyproject.toml | machine
 
 $(VENV)/tools-bench: pyproject.toml $(VENV)/tools
 	$(VENV)/bin/python tools/extra_requirements.py bench plots | $(VENV)/bin/python -m pip install --quiet -r /dev/stdin
+	@touch $@
+
+$(VENV)/tools-packages: pyproject.toml $(VENV)/tools
+	$(VENV)/bin/python tools/extra_requirements.py packages | $(VENV)/bin/python -m pip install --quiet -r /dev/stdin
 	@touch $@
 
 $(VENV)/installed: $(VENV)/tools $(SOURCES)

@@ -44,6 +44,16 @@ Returns:
 
 Raises:
     As `recv`. InvalidArgument: `max` is less than 1.)")
+        .def("tally", &TopicReader::tally, nb::arg("max") = 65536, nb::arg("timeout") = nb::none(),
+             nb::sig("def tally(self, max: int = 65536, timeout: float | None = None) -> dict[str, tuple[int, int]]"),
+             R"(Takes what is there now, as `recv_many`, but counts it only: no payload is copied.
+
+Returns:
+    For each topic the number of messages and the bytes of their payloads; an empty dict after `timeout` seconds
+    without any. Perhaps fewer than there are.
+
+Raises:
+    As `recv_many`.)")
         .def(
             "borrow",
             [](nb::handle_t<TopicReader> self, std::optional<double> timeout) {
