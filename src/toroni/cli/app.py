@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toroni import __version__
-from toroni.cli import measuring, publish, rates, subscribe
+from toroni.cli import doctor, measuring, publish, rates, subscribe
 
 app = typer.Typer(
     help="Toroni: brokerless, crash-safe, totally ordered messaging between the processes of one machine.",
@@ -25,6 +25,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "tail": subscribe.tail,
     "hz": rates.hz,
     "bw": rates.bw,
+    "doctor": doctor.doctor,
     "bench": measuring.bench,
 }
 
