@@ -202,6 +202,13 @@ def test_a_bus_in_use_is_not_removed_unless_forced(bus_name: str) -> None:
         assert bus_name not in buses()
 
 
+def test_who_only_looks_is_no_user(bus_name: str) -> None:
+    Bus(bus_name).close()
+    with Bus(bus_name, role="observer"):
+        assert listed(bus_name)["processes"] == []
+        succeed("rm", bus_name)
+
+
 def test_several_at_once_of_which_one_does_not_exist(bus_name: str) -> None:
     Bus(bus_name).close()
     assert "there is no bus" in fail(1, "rm", f"{bus_name}-other", bus_name)

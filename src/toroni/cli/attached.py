@@ -1,4 +1,4 @@
-"""Which processes have a bus open, as the kernel says: they map its files."""
+"""Which processes take part in a bus, as the kernel says: they map its files, and can write one of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Attached:
-    """Who has a bus open.
+    """Who has a bus open, observers left out.
 
     Attributes:
         processes: they, by pid.
@@ -64,10 +64,11 @@ def find_attached(buses: Iterable[str]) -> dict[str, Attached]:
         if mappings is None:
             sees_all = False
             continue
-        for device, inode, may_write in mappings:
-            if (device, inode) in inodes:
+        for device, inode, is_writable in mappings:
+            # Who can write neither file only looks, as we do.
+            if is_writable and (device, inode) in inodes:
                 bus, is_ring = inodes[device, inode]
-                found[bus][pid] = found[bus].get(pid, False) or (is_ring and may_write)
+                found[bus][pid] = found[bus].get(pid, False) or is_ring
     return {
         bus: Attached(
             [Process(pid, program_of(pid), may_write) for pid, may_write in sorted(processes.items())],

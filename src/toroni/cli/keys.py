@@ -12,7 +12,7 @@ import tty
 from collections.abc import Iterator
 from types import FrameType
 
-_SEQUENCES = {
+_SEQUENCES = {  # the longer ones first
     b"\x1b[A": "up",
     b"\x1b[B": "down",
     b"\x1bOA": "up",
@@ -33,6 +33,7 @@ class Keys:
     def __init__(self, wakes: int) -> None:
         self._input = sys.stdin.fileno()
         self._wakes = wakes
+        self._typed = b""
 
     def read(self, timeout: float) -> str | None:
         """The next key: its character or its name. None after `timeout` seconds, and when the terminal was resized.
@@ -40,15 +41,21 @@ class Keys:
         Raises:
             EOFError: the terminal has gone.
         """
-        ready, _, _ = select.select([self._input, self._wakes], [], [], max(0.0, timeout))
-        if self._wakes in ready:
-            os.read(self._wakes, 64)
-        if self._input not in ready:
-            return None
-        text = os.read(self._input, 16)  # a sequence comes whole
-        if not text:
-            raise EOFError
-        return _SEQUENCES.get(text, text[:1].decode("ascii", "replace"))
+        if not self._typed:
+            ready, _, _ = select.select([self._input, self._wakes], [], [], max(0.0, timeout))
+            if self._wakes in ready:
+                os.read(self._wakes, 64)
+            if self._input not in ready:
+                return None
+            self._typed = os.read(self._input, 256)  # a sequence comes whole
+            if not self._typed:
+                raise EOFError
+        for sequence, name in _SEQUENCES.items():
+            if self._typed.startswith(sequence):
+                self._typed = self._typed[len(sequence) :]
+                return name
+        key, self._typed = self._typed[:1], self._typed[1:]
+        return key.decode("ascii", "replace")
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ def one_bus(
     if watched.history:
         line = sparkline(watched.history, width - 14)
         lines.append(Text(line, style="cyan").append(f" {max(watched.history):,.0f}/s", style="dim"))
-    lines.append(Text())
+    lines = [*lines[: max(1, height - 4)], Text()]
     rows = max(1, height - len(lines) - 2)
     readers = sorted(sample.readers, key=sort_key(sort, rates))
     first = max(0, min(scrolled, len(readers) - rows))
@@ -154,7 +154,7 @@ def _readers(readers: Sequence[ReaderInfo], rates: Rates, width: int) -> Table:
     table.add_column("STATE", no_wrap=True)
     table.add_column("LAG", no_wrap=True)
     if width >= _WIDE:
-        table.add_column("BYTES", justify="right", no_wrap=True)
+        table.add_column("BEHIND", justify="right", no_wrap=True)
     table.add_column("MESSAGES/S", justify="right", no_wrap=True)
     if width >= _NARROW:
         table.add_column("LOSSES", justify="right", no_wrap=True)
