@@ -42,8 +42,7 @@ Raises:
 Returns:
     The messages in order; an empty list after `timeout` seconds without any. Perhaps fewer than there are.
 
-Raises:
-    As `recv`. InvalidArgument: `max` is less than 1.)")
+Raises what `recv` raises, and InvalidArgument if `max` is less than 1.)")
         .def(
             "borrow",
             [](nb::handle_t<TopicReader> self, std::optional<double> timeout) {
@@ -59,8 +58,7 @@ Raises:
 Returns:
     The message, or None if there was none in time.
 
-Raises:
-    As `recv`.)");
+Raises what `recv` raises.)");
 }
 
 }  // namespace toroni::bindings
