@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from documents import BUS, PAGES, ROOT, Block, Session, blocks, commands, is_named_in, reason_not_to_type
+from spin_models import VARIANTS
 
 WITH_CONSOLES = [page for page in PAGES if blocks(page, "console")]
 EXAMPLES = [
@@ -100,6 +101,16 @@ def test_commands_that_are_not_typed_are_few() -> None:
         for command, _ in commands(block)
     ]
     assert sum(typed) >= 12
+
+
+def test_memory_ordering_names_every_variant_of_the_models_and_what_is_there() -> None:
+    page = (ROOT / "docs" / "explanation" / "memory-ordering.md").read_text()
+    for case in VARIANTS:
+        assert f"`{case.variant}`" in page, case
+    source = "\n".join(path.read_text() for path in (ROOT / "core").rglob("*.[ch]pp"))
+    for place, function in re.findall(r"`(\w+)::(\w+)`", page):
+        assert re.search(rf"\b(class|struct|namespace) {place}\b", source), place
+        assert re.search(rf"\b{function}\(", source), function
 
 
 def test_only_one_version() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from griffe import Class, Extension
+from griffe import Class, Extension, Function
 
 
 class Native(Extension):
-    """Methods that the stub has as overloads only, and classes whose docstring is another one's."""
+    """Methods that the stub has as overloads only, classes whose docstring is another one's, and 0o600."""
 
     def on_class(self, *, cls: Class, **_: Any) -> None:
         """Called with each class when all of its members are known."""
@@ -19,3 +20,10 @@ class Native(Extension):
         own = cls.members.get("__doc__")
         if own is not None and (other := str(getattr(own, "value", ""))).endswith(".__doc__"):
             cls.docstring = cls.parent[other.removesuffix(".__doc__")].docstring if cls.parent else None
+
+    def on_function(self, *, func: Function, **_: Any) -> None:
+        """Called with each function. A number in another base stays as it is written."""
+        for parameter in func.parameters:
+            written = re.search(rf"\b{parameter.name}: \w+ = (0[ox]\w+)", func.source)
+            if written is not None:
+                parameter.default = written[1]
