@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bin
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 LAB     := $(shell find lab -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions docs docs-serve clean machine
+.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions docs docs-serve packages package-root clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -84,6 +84,12 @@ docs: $(VENV)/installed  ## the documentation site in build/site; a warning is a
 docs-serve: $(VENV)/installed  ## the site at http://127.0.0.1:8000, built anew with each change
 	NO_MKDOCS_2_WARNING=1 mkdocs serve
 
+packages: $(VENV)/tools-packages  ## dist/: the sdist, and a manylinux wheel made of it; both tried in empty environments
+	sh tools/make_packages.sh $(abspath $(VENV))/bin/python
+
+package-root:  ## the sdist of dist/ built in an empty Debian, by debootstrap (as root)
+	sh tools/build_in_empty_root.sh
+
 clean:  ## removes what was built
 	rm -rf $(BUILD) $(VENV)
 
@@ -100,6 +106,10 @@ $(VENV)/tools: pyproject.toml | machine
 
 $(VENV)/tools-bench: pyproject.toml $(VENV)/tools
 	$(VENV)/bin/python tools/extra_requirements.py bench plots | $(VENV)/bin/python -m pip install --quiet -r /dev/stdin
+	@touch $@
+
+$(VENV)/tools-packages: pyproject.toml $(VENV)/tools
+	$(VENV)/bin/python tools/extra_requirements.py packages | $(VENV)/bin/python -m pip install --quiet -r /dev/stdin
 	@touch $@
 
 $(VENV)/installed: $(VENV)/tools $(SOURCES)

@@ -23,6 +23,9 @@ inline constexpr Nanoseconds signal_slice{50'000'000};
 inline constexpr Nanoseconds look_again{1'000'000'000};
 // Who holds a lock for longer without a sign of progress is stopped, or copies gigabytes.
 inline constexpr Nanoseconds longest_copy{1'000'000'000};
+// What seems to be progress of others keeps a writer no longer than so many times its patience: bytes that somebody
+// scribbles seem to be some, too.
+inline constexpr int most_patience = 10;
 // A C++ or Java writer holds the writer mutex while it sleeps because of a slow reader.
 inline constexpr Nanoseconds longest_foreign_sleep{5'000'000'000};
 
@@ -183,11 +186,12 @@ private:
             const auto patience = may_stall ? std::max(*request_.timeout, least) : least;
             auto progress = writer_.progress();
             Deadline stall(patience);
+            const Deadline last(most_patience * std::min(patience, Nanoseconds::max() / most_patience));
             while ((result = writer_.try_lock_for(signal_slice)) == os::LockResult::busy) {
                 waiter_.after_wait(true);
                 const auto before = std::exchange(progress, writer_.progress());
                 if (before != progress) stall = Deadline(patience);
-                if (may_stall && stall.has_passed()) return WriteStatus::lock_timeout;
+                if (may_stall && (stall.has_passed() || last.has_passed())) return WriteStatus::lock_timeout;
             }
         }
         if (result == os::LockResult::unusable) return WriteStatus::unusable;

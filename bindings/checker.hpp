@@ -13,12 +13,16 @@
 
 namespace toroni::floors {
 
-// The first 8 bytes of a message: publisher << 48 | number, little-endian. END is the number of a publisher's last.
+// The first 8 bytes of a message: publisher << 48 | number, little-endian. The same messages are sent over and over.
+// END is the number of a publisher's last.
 constexpr std::uint64_t END = (std::uint64_t{1} << 48) - 1;
 
 class Checker {
 public:
-    Checker(std::uint64_t size, std::uint64_t publishers) : size_(size), next_(publishers), received_by_(publishers) {
+    // Numbers begin again at 0 behind `cycle` - 1.
+    Checker(std::uint64_t size, std::uint64_t publishers, std::uint64_t cycle)
+        : size_(size), cycle_(cycle), next_(publishers), received_by_(publishers) {
+        if (cycle == 0 || cycle > END) throw std::invalid_argument("a cycle has at least 1 number");
         if (size < 8) throw std::invalid_argument("a message has at least 8 bytes");
     }
 
@@ -78,7 +82,7 @@ private:
         std::uint64_t head = 0;
         if (length >= sizeof(head)) std::memcpy(&head, bytes, sizeof(head));
         const std::uint64_t publisher = head >> 48, number = head & END;
-        if (length != size_ || publisher >= next_.size()) {
+        if (length != size_ || publisher >= next_.size() || (number >= cycle_ && number != END)) {
             ++damaged_;
             return;
         }
@@ -88,8 +92,11 @@ private:
             return;
         }
         ++received_by_[publisher];
-        if (number < next_[publisher]) ++disordered_;
-        else next_[publisher] = number + 1;
+        std::uint64_t& next = next_[publisher];
+        // More than half a cycle ahead is behind.
+        const std::uint64_t ahead = number >= next ? number - next : number + cycle_ - next;
+        if (ahead > cycle_ / 2) ++disordered_;
+        else next = number + 1 == cycle_ ? 0 : number + 1;
     }
 
     void start() {
@@ -101,7 +108,7 @@ private:
         at_last_time_ = accepted_;
     }
 
-    std::uint64_t size_;
+    std::uint64_t size_, cycle_;
     std::vector<std::uint64_t> next_, received_by_;  // of each publisher
     std::uint64_t accepted_ = 0, ended_ = 0, damaged_ = 0, disordered_ = 0, order_ = 0;
     std::int64_t first_time_ = 0, last_time_ = 0;

@@ -28,6 +28,17 @@ const char* class_name_of(ErrorCode code) {
     return "ToroniError";
 }
 
+// With the number of the system call's error, where one failed.
+void set_error_of_core(const base::Error& error) noexcept {
+    try {
+        const nb::object raised = call(error_class(class_name_of(error.code())), nb::make_tuple(to_str(error.what())));
+        if (error.number() != 0) nb::setattr(raised, "errno", nb::int_(error.number()));
+        PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(raised.ptr())), raised.ptr());
+    } catch (nb::python_error& instead) {  // no memory, or a signal handler that raised
+        instead.restore();
+    }
+}
+
 void register_classes(nb::dict by_name) {
     if (classes == nullptr) classes = PyDict_New();
     if (classes == nullptr || PyDict_Update(classes, by_name.ptr()) != 0) throw nb::python_error();
@@ -74,7 +85,7 @@ void set_error(const std::exception_ptr& thrown) noexcept {
     try {
         std::rethrow_exception(thrown);
     } catch (const base::Error& error) {
-        PyErr_SetObject(error_class(class_name_of(error.code())).ptr(), to_str(error.what()).ptr());
+        set_error_of_core(error);
     } catch (const nb::builtin_exception& error) {
         const bool is_type = error.type() == nb::exception_type::type_error;
         PyErr_SetString(is_type ? PyExc_TypeError : PyExc_ValueError, error.what());

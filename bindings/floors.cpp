@@ -24,7 +24,7 @@ double checked(double value) {
 
 void bind_checker(nb::module_& module) {
     nb::class_<Checker>(module, "Checker", "Looks at all that one subscriber gets: length, number and order.")
-        .def(nb::init<std::uint64_t, std::uint64_t>(), "size"_a, "publishers"_a)
+        .def(nb::init<std::uint64_t, std::uint64_t, std::uint64_t>(), "size"_a, "publishers"_a, "cycle"_a)
         .def(
             "accept", [](Checker& self, nb::handle message) { return self.accept(message.ptr()); }, "message"_a.none(),
             "Whether it was a message and not None, and others will come.")

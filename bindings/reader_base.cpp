@@ -11,6 +11,9 @@ namespace toroni::bindings {
 namespace {
 
 constexpr std::uint64_t copy_without_gil = 64 * 1024;
+constexpr int most_late_skips = 64;  // of an eighth of the ring each: all that was there when time was over
+// A writer of what nobody here wants may be so quick that the stream never ends, nor does it under one that scribbles.
+constexpr int most_late_ends = 64;
 
 }  // namespace
 
@@ -57,10 +60,9 @@ void ReaderBase::Copies::finish() {
 }
 
 bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {
-    constexpr int most_late_skips = 64;  // of an eighth of the ring each: all that was there when time was over
     check_readable();
     if (untold_loss_) tell_loss();
-    int losses = 0, late_skips = 0;
+    int losses = 0, late_skips = 0, ends = 0;
     bool skipping = false;
     while (losses == 0 || !deadline.has_passed()) {
         // Opened again after each callback, which may have closed it or forked.
@@ -73,6 +75,7 @@ bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const bloc
                 break;
             case ring::ReadStatus::empty:
                 if (is_empty_for_good(deadline)) return false;
+                if (++ends > most_late_ends && deadline.has_passed()) return false;
                 break;
             default: report_loss(status); ++losses;
         }
@@ -140,11 +143,17 @@ bool ReaderBase::wait(std::optional<double> timeout) {
     const Use use(*this, deadline);
     if (!use) return false;
     check_readable();
+    int late_skips = 0, ends = 0;
     while (!has_pending()) {
         const auto status = begin(1, 1, true);
-        if (status == ring::ReadStatus::skipped) check_signals();
-        else if (status != ring::ReadStatus::empty) return true;
-        else if (is_empty_for_good(deadline)) return false;
+        if (status == ring::ReadStatus::skipped) {
+            check_signals();
+            if (deadline.has_passed() && ++late_skips > most_late_skips) return false;
+        } else if (status != ring::ReadStatus::empty) {
+            return true;
+        } else if (is_empty_for_good(deadline) || (++ends > most_late_ends && deadline.has_passed())) {
+            return false;
+        }
     }
     return true;
 }

@@ -23,6 +23,8 @@ public:
     nb::object recv(std::optional<double> timeout);
     nb::object next();  // none at all at the end
     nb::object recv_many(std::size_t most, std::optional<double> timeout);
+    // A dict of topics: how many messages and bytes of payload are there now. Nothing is copied.
+    nb::object tally(std::size_t most, std::optional<double> timeout);
     nb::object borrow(nb::handle self, std::optional<double> timeout);
     // The next message that is there, and the ids of the subscriptions with a handler that it meets; None at `end`,
     // False if it meets none, and then it stays.

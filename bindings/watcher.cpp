@@ -3,13 +3,12 @@
 #include <sys/eventfd.h>
 
 #include <condition_variable>
-#include <csignal>
 #include <mutex>
 #include <vector>
 
-#include "toroni/os/failure.hpp"
 #include "toroni/os/futex.hpp"
 #include "toroni/os/process.hpp"
+#include "toroni/os/thread.hpp"
 
 namespace toroni::blocking {
 
@@ -65,16 +64,7 @@ Watcher::~Watcher() {
 void Watcher::State::start() {
     if (started) pthread_join(thread, nullptr);  // has ended
     started = false;
-    sigset_t all, before;
-    sigfillset(&all);  // signals are for the application's threads
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 256 * 1024);
-    const int error = pthread_create(&thread, &attributes, &Watcher::run, this);
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (error != 0) os::fail("start the thread that watches for messages", error);
+    thread = os::start_thread(&Watcher::run, this, "watches for messages");
     started = running = true;
 }
 

@@ -123,7 +123,7 @@ def test_what_goes_wrong_is_an_error_of_its_row(fault: str, scale: Scale, says: 
 
 
 def test_checker_sees_the_end_of_each_publisher() -> None:
-    checker = _floors.Checker(64, 2)
+    checker = _floors.Checker(64, 2, 100)
     assert checker.accept_many([payload.message(0, 0, 64), payload.last(0, 64)])
     assert not checker.ended
     assert checker.accept(payload.message(1, 0, 64))
@@ -133,7 +133,7 @@ def test_checker_sees_the_end_of_each_publisher() -> None:
 
 
 def test_checker_takes_nothing_for_nothing() -> None:
-    checker = _floors.Checker(8, 1)
+    checker = _floors.Checker(8, 1, 100)
     assert not checker.accept(None)
     assert not checker.accept_many([])
     assert not checker.ended
@@ -142,11 +142,26 @@ def test_checker_takes_nothing_for_nothing() -> None:
     with pytest.raises(TypeError):
         checker.accept_many(5)
     with pytest.raises(ValueError, match="8 bytes"):
-        _floors.Checker(7, 1)
+        _floors.Checker(7, 1, 100)
+
+
+def test_checker_follows_numbers_round_and_round() -> None:
+    def check(*numbers: int) -> tuple[int, int, list[int]]:
+        checker = _floors.Checker(8, 1, 10)
+        checker.accept_many([payload.message(0, number, 8) for number in numbers])
+        return checker.disordered, checker.damaged, checker.received_by
+
+    assert check(*range(10), *range(10), 0) == (0, 0, [21])
+    assert check(8, 9, 0) == (2, 0, [3])  # more than half a cycle after the beginning, or before it
+    assert check(0, 3, 7, 1, 5) == (0, 0, [5])  # some are missing, which is told by their number
+    assert check(0, 1, 1, 2, 0) == (2, 0, [5])
+    assert check(0, 10) == (0, 1, [1])
+    with pytest.raises(ValueError, match="cycle"):
+        _floors.Checker(8, 1, 0)
 
 
 def test_checker_tells_orders_apart() -> None:
-    ab, ba = _floors.Checker(8, 2), _floors.Checker(8, 2)
+    ab, ba = _floors.Checker(8, 2, 100), _floors.Checker(8, 2, 100)
     a, b = payload.message(0, 0, 8), payload.message(1, 0, 8)
     ab.accept_many([a, b])
     ba.accept_many([b, a])

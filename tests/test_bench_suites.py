@@ -24,7 +24,7 @@ from toroni.bench.run import Result, empty_result
 from toroni.bench.suites import suite_named
 from toroni.bench.workloads import Kind, Scale, Workload
 
-TINY = Scale(messages=500, total=4 << 20, seconds=20.0, burst=300, bursts=3, timeout=30.0)
+TINY = Scale(messages=500, seconds=20.0, burst=300, bursts=3, timeout=30.0)
 THROUGHPUT, LATENCY = bursts.GRIDS
 
 

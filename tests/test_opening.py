@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
-import subprocess
-import sys
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -60,66 +57,6 @@ def test_nothing_is_left_open(bus_name: str) -> None:
     assert bus_name not in Path("/proc/self/maps").read_text()
 
 
-def in_namespaces(script: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python script in namespaces of its own, or skip where that is not allowed."""
-    unshare = shutil.which("unshare")
-    if (
-        unshare is None
-        or subprocess.run([unshare, "-r", *options, "true"], check=False, capture_output=True).returncode
-    ):
-        pytest.skip("this machine does not allow user namespaces")
-    return subprocess.run(
-        [unshare, "-r", *options, "sh", "-c", script, sys.executable], capture_output=True, text=True, check=False
-    )
-
-
-def test_a_full_shared_memory_is_an_error_with_the_numbers(bus_name: str) -> None:
-    done = in_namespaces(
-        "mount -t tmpfs -o size=1m tmpfs /dev/shm && exec $0 -c '"
-        "import toroni\n"
-        'try: toroni.rmp.Stream("full", capacity="4 MiB")\n'
-        "except toroni.SharedMemoryFull as error: print(error)\n"
-        'import os; print(os.listdir("/dev/shm"))\n'
-        'with toroni.rmp.Stream("full", capacity="512 KiB") as s: s.write(b"x" * 500_000); print("fits")\'',
-        "--mount",
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert "4195328 bytes are needed in /dev/shm" in lines[0]
-    free = re.search(r"(\d+) are free", lines[0])
-    assert free
-    assert 1_000_000 < int(free[1]) <= 2**20
-    assert "smaller capacity" in lines[0]
-    assert lines[1:] == ["[]", "fits"]  # and nothing half made is left
-
-
-def test_a_read_only_shared_memory(bus_name: str) -> None:
-    done = in_namespaces(
-        "mount -t tmpfs -o ro tmpfs /dev/shm && exec $0 -c '"
-        "import toroni\n"
-        'try: toroni.rmp.Stream("readonly")\n'
-        "except toroni.PermissionDenied as error: print(error)'",
-        "--mount",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Read-only file system" in done.stdout
-
-
-def test_another_pid_namespace_is_refused_with_the_reason(bus_name: str) -> None:
-    with rmp.Stream(bus_name):
-        done = in_namespaces(
-            "exec $0 -c '"
-            "import toroni\n"
-            f'try: toroni.rmp.Stream("{bus_name}")\n'
-            "except toroni.BusMismatch as error: print(error)'",
-            "--pid",
-            "--fork",
-        )
-    assert done.returncode == 0, done.stderr
-    assert "another PID namespace" in done.stdout
-    assert "--pid=container" in done.stdout
-
-
 def open_as(pipe: Connection, uid: int, gid: int, groups: list[int], bus: str, options: dict[str, Any]) -> None:
     os.setgroups(groups)
     os.setgid(gid)
@@ -132,7 +69,7 @@ def open_as(pipe: Connection, uid: int, gid: int, groups: list[int], bus: str, o
                 opened.post("/a", b"x")
             pipe.send("opened")
     except toroni.ToroniError as error:
-        assert not isinstance(error, toroni.PermissionDenied) or error.errno == errno.EACCES
+        assert not isinstance(error, toroni.PermissionDenied) or error.errno in {errno.EACCES, errno.EPERM}
         pipe.send(str(error))
 
 

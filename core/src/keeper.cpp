@@ -5,14 +5,14 @@
 #include <unistd.h>
 
 #include <climits>
-#include <csignal>
 #include <utility>
 #include <vector>
 
+#include "toroni/base/error.hpp"
 #include "toroni/base/fence.hpp"
-#include "toroni/os/failure.hpp"
 #include "toroni/os/lock_word.hpp"
 #include "toroni/os/process.hpp"
+#include "toroni/os/thread.hpp"
 
 namespace toroni::os {
 
@@ -145,26 +145,15 @@ std::unique_ptr<Keeper> Keeper::start(std::uint32_t* first_lock_word, std::size_
     state->head.futex_offset =
         reinterpret_cast<std::intptr_t>(first_lock_word) - reinterpret_cast<std::intptr_t>(state->node(0));
 
-    // Signals are for the application's threads: a handler here would need a larger stack, and would keep a
-    // signal from interrupting the wait of the main thread.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 256 * 1024);
-    const int error = pthread_create(&state->thread, &attributes, &Keeper::run, state.get());
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (error != 0) fail("start the thread that holds the reader slots", error);
-
+    state->thread = start_thread(&Keeper::run, state.get(), "holds the reader slots");
     {
         std::unique_lock guard(state->mutex);
         state->changed.wait(guard, [&] { return state->answered; });
     }
     if (!state->result) {
         pthread_join(state->thread, nullptr);
-        throw base::Error(base::ErrorCode::system, "the kernel refused a robust list (set_robust_list)");
+        throw base::Error(base::ErrorCode::system,
+                          "the kernel refused a robust list (set_robust_list); is a sandbox in the way?");
     }
     std::unique_ptr<Keeper> keeper(new Keeper);
     keeper->thread_id_ = state->thread_id;

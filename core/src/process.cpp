@@ -1,16 +1,21 @@
 #include "toroni/os/process.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <charconv>
 #include <ctime>
-#include <fstream>
-#include <sstream>
 #include <string>
+#include <string_view>
 
 #include "toroni/os/failure.hpp"
+#include "toroni/os/segment.hpp"
 
 namespace toroni::os {
 
@@ -22,6 +27,30 @@ std::atomic<std::uint32_t> generation{0};
 [[maybe_unused]] const int registered =
     pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
 
+// What is sought stands in the first kilobyte: a program's name has at most 64 bytes there, a number 20.
+using Beginning = std::array<char, 1024>;
+
+// The beginning of a file of /proc, which the kernel writes whole into one read; empty if it cannot be read. Not by
+// a stream of C++, which costs twenty thousand instructions for one number.
+std::string_view read_beginning(const std::string& path, Beginning& bytes) noexcept {
+    const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0) return {};
+    ssize_t count = 0;
+    do {
+        count = read(file.get(), bytes.data(), bytes.size());
+    } while (count < 0 && errno == EINTR);
+    return {bytes.data(), count < 0 ? 0 : static_cast<std::size_t>(count)};
+}
+
+// The number behind any blanks; 0 if there is none.
+template <class Number>
+Number number_at(std::string_view text) noexcept {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    Number number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
 }  // namespace
 
 std::uint32_t fork_generation() noexcept { return generation.load(std::memory_order_relaxed); }
@@ -32,32 +61,27 @@ std::uint64_t pid_namespace() {
 }
 
 std::uint64_t process_start_time() {
-    std::ifstream file("/proc/self/stat");
-    std::string line;
-    std::getline(file, line);
+    Beginning bytes;
+    std::string_view rest = read_beginning("/proc/self/stat", bytes);
     // The program's name, in parentheses, may hold anything: count fields behind its end. The state is
-    // field 3, the start time field 22 (proc(5)).
-    const auto name_end = line.rfind(')');
-    if (name_end == std::string::npos) return 0;
-    std::istringstream fields(line.substr(name_end + 1));
-    std::string skipped;
-    for (int field = 3; field < 22; ++field) fields >> skipped;
-    std::uint64_t ticks = 0;
-    fields >> ticks;
-    return ticks;
+    // field 3, the start time field 22 (proc(5)), each behind a blank.
+    const auto name_end = rest.rfind(')');
+    if (name_end == std::string_view::npos) return 0;
+    rest.remove_prefix(name_end);
+    for (int field = 3; field <= 22; ++field) {
+        const auto blank = rest.find(' ');
+        if (blank == std::string_view::npos) return 0;
+        rest.remove_prefix(blank + 1);
+    }
+    return number_at<std::uint64_t>(rest);
 }
 
 pid_t process_of_thread(std::uint32_t thread_id) {
-    std::ifstream file("/proc/" + std::to_string(thread_id) + "/status");
-    std::string key;
-    while (file >> key) {
-        if (key == "Tgid:") {
-            pid_t pid = 0;
-            file >> pid;
-            return pid;
-        }
-    }
-    return 0;
+    Beginning bytes;
+    const std::string_view status = read_beginning("/proc/" + std::to_string(thread_id) + "/status", bytes);
+    constexpr std::string_view key = "\nTgid:";  // a name before it has its line ends escaped
+    const auto at = status.find(key);
+    return at == std::string_view::npos ? 0 : number_at<pid_t>(status.substr(at + key.size()));
 }
 
 std::uint64_t random_id() {

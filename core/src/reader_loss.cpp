@@ -20,10 +20,11 @@ void Reader::find_count_base() noexcept {
     const auto* extension = memory_->ring_extension();
     const auto count = extension == nullptr ? std::nullopt : tally::newest(*extension);
     if (!count) return;
+    std::uint64_t budget = tally::steps_of_a_lap(*memory_);
     if (base::distance(position_, count->position) >= 0) {
-        const auto between = tally::continued(*memory_, {position_, 0, 0, count->epoch}, count->position);
+        const auto between = tally::continued(*memory_, {position_, 0, 0, count->epoch}, count->position, budget);
         if (between) count_base_ = CountBase{count->messages - between->messages - passed_, count->epoch};
-    } else if (const auto continued = tally::continued(*memory_, *count, position_)) {
+    } else if (const auto continued = tally::continued(*memory_, *count, position_, budget)) {
         count_base_ = CountBase{continued->messages - passed_, continued->epoch};
     }
 }
@@ -33,11 +34,13 @@ void Reader::find_count_base() noexcept {
 std::optional<std::uint64_t> Reader::find_count() noexcept {
     const auto before = std::exchange(count_base_, std::nullopt);
     const auto* extension = memory_->ring_extension();
-    constexpr int tries = 100;  // each fails only if writers published meanwhile
-    for (int i = 0; extension != nullptr && i < tries; ++i) {
+    constexpr int tries = 100;                               // each fails only if writers published meanwhile
+    std::uint64_t budget = tally::steps_of_a_lap(*memory_);  // or over garbage: no more than a lap in all of them
+    for (int i = 0; extension != nullptr && i < tries && budget != 0; ++i) {
         auto count = tally::newest(*extension);
         if (!count) continue;
-        if (base::distance(count->position, position_) > 0) count = tally::continued(*memory_, *count, position_);
+        if (base::distance(count->position, position_) > 0)
+            count = tally::continued(*memory_, *count, position_, budget);
         const Position free_pos = memory_->ring().free_pos.load(std::memory_order_acquire);
         if (!count || base::distance(count->position, free_pos) < 0) continue;
         if (base::is_lost(count->position, memory_->horizon(), memory_->capacity())) continue;

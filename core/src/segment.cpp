@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <csignal>
 
 #include "toroni/os/failure.hpp"
 
@@ -17,23 +20,71 @@ using base::ErrorCode;
 
 namespace {
 
+// In pieces, and those without signals: tmpfs gives up what it has allocated in a call when a signal comes, so that
+// with signals often enough a large call would never end.
 int allocate(int descriptor, std::uint64_t size) {
+    constexpr std::uint64_t piece = 16 << 20;  // some milliseconds
+    sigset_t all, before;
+    sigfillset(&all);
     int error = 0;
-    do {
-        error = posix_fallocate(descriptor, 0, static_cast<off_t>(size));
-    } while (error == EINTR);  // tmpfs gives up the whole allocation at a signal
+    for (std::uint64_t at = 0; at < size && error == 0; at += piece) {
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        do {
+            error = posix_fallocate(descriptor, static_cast<off_t>(at), static_cast<off_t>(std::min(piece, size - at)));
+        } while (error == EINTR);  // SIGSTOP cannot be blocked
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
     return error;
 }
 
-[[noreturn]] void fail_allocation(const std::string& where, std::uint64_t size, int error) {
-    if (error != ENOSPC && error != EFBIG) fail("allocate " + std::to_string(size) + " bytes in " + where, error);
+// Nothing where the file system has no limit.
+std::optional<std::uint64_t> free_bytes_in(const std::string& directory) {
     struct statvfs status{};
-    std::string free_bytes = "unknown";
-    if (statvfs(where.c_str(), &status) == 0) free_bytes = std::to_string(status.f_bavail * status.f_frsize);
-    throw base::Error(ErrorCode::no_space, "shared memory is full: " + std::to_string(size) + " bytes are needed in " +
-                                               where + ", " + free_bytes +
-                                               " are free; ask for a smaller capacity, remove unused buses, or "
-                                               "enlarge it (mount -o remount,size=..., docker --shm-size)");
+    if (statvfs(directory.c_str(), &status) != 0 || status.f_blocks == 0) return std::nullopt;
+    return status.f_bavail * status.f_frsize;
+}
+
+[[noreturn]] void fail_for_quota(const std::string& where) {
+    throw base::Error(ErrorCode::no_space,
+                      "the quota of this user in " + where +
+                          " is used up; ask for a smaller capacity, remove unused buses, or raise it (mount -o "
+                          "remount,usrquota_block_hardlimit=..., systemd's quota of /dev/shm)",
+                      EDQUOT);
+}
+
+[[noreturn]] void fail_allocation(const std::string& where, std::uint64_t size, int error) {
+    if (error == EDQUOT) fail_for_quota(where);
+    if (error != ENOSPC) fail("allocate " + std::to_string(size) + " bytes in " + where, error);
+    const auto free_bytes = free_bytes_in(where);
+    throw base::Error(ErrorCode::no_space,
+                      "shared memory is full: " + std::to_string(size) + " bytes are needed in " + where + ", " +
+                          (free_bytes ? std::to_string(*free_bytes) : "too few") +
+                          " are free; ask for a smaller capacity, remove unused buses, or enlarge it (mount -o "
+                          "remount,size=..., docker --shm-size)",
+                      error);
+}
+
+[[noreturn]] void fail_to_make(const std::string& where, int error) {
+    if (error == EDQUOT) fail_for_quota(where);
+    if (error == ENOSPC) {
+        throw base::Error(ErrorCode::no_space,
+                          "shared memory is full: " + where +
+                              " may hold no more files; remove unused ones, or allow more (mount -o "
+                              "remount,nr_inodes=...)",
+                          error);
+    }
+    const bool is_no_tmpfs = error == EOPNOTSUPP || error == EISDIR || error == ENOENT || error == ENOTDIR;
+    fail("make a file in " + where, error,
+         is_no_tmpfs ? "; mount a tmpfs there (mount -t tmpfs tmpfs " + where + ")" : advice(error));
+}
+
+// The kernel would send SIGXFSZ, which ends a program.
+void check_file_limit(const std::string& where, std::uint64_t size) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || size <= limit.rlim_cur) return;
+    fail("allocate " + std::to_string(size) + " bytes in " + where, EFBIG,
+         "; this process may make files of " + std::to_string(limit.rlim_cur) +
+             " bytes: ask for a smaller capacity, or raise the limit (ulimit -f)");
 }
 
 }  // namespace
@@ -77,13 +128,17 @@ std::optional<Segment> Segment::open(const std::string& path, Access access) {
 Segment Segment::make_unnamed(const std::string& directory, std::uint64_t size, mode_t mode,
                               std::optional<gid_t> group) {
     Descriptor descriptor(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
-    if (descriptor.get() < 0) fail("make a file in " + directory);
+    if (descriptor.get() < 0) fail_to_make(directory, errno);
     if (group && fchown(descriptor.get(), static_cast<uid_t>(-1), *group) != 0) {
         fail("give a new file in " + directory + " to group " + std::to_string(*group) +
              ", of which you must be a member");
     }
     if (fchmod(descriptor.get(), mode) != 0) fail("set the mode of a new file in " + directory);  // whatever the umask
-    if (const int error = allocate(descriptor.get(), size); error != 0) fail_allocation(directory, size, error);
+    check_file_limit(directory, size);
+    // Asked first: others must not find it full meanwhile.
+    const auto free_bytes = free_bytes_in(directory);
+    const int error = free_bytes && *free_bytes < size ? ENOSPC : allocate(descriptor.get(), size);
+    if (error != 0) fail_allocation(directory, size, error);
     return Segment(std::move(descriptor), size, Access::read_write, "a new file in " + directory);
 }
 
@@ -91,7 +146,8 @@ bool Segment::link(const std::string& path) const {
     const std::string self = "/proc/self/fd/" + std::to_string(descriptor_.get());
     if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
     if (errno == EEXIST) return false;
-    fail("make " + path);
+    fail("make " + path, errno,
+         errno == ENOENT ? "; it is made by way of /proc, which must be mounted" : advice(errno));
 }
 
 bool Segment::is_at(const std::string& path) const {

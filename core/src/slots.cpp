@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "toroni/base/error.hpp"
 #include "toroni/os/futex.hpp"
@@ -52,7 +53,9 @@ ReaderStatus status_of(const Memory& memory, std::uint32_t index, std::uint32_t 
         status.pid = os::process_of_thread(os::owner_of(word));
         return status;
     }
-    status.pid = static_cast<std::int32_t>(entry->pid.load(std::memory_order_relaxed));
+    // Whoever reads of a pid may send it a signal: none that names a group, or everybody.
+    const std::uint32_t pid = entry->pid.load(std::memory_order_relaxed);
+    status.pid = pid <= FUTEX_TID_MASK ? static_cast<std::int32_t>(pid) : 0;
     status.start_time = entry->start_time.load(std::memory_order_relaxed);
     status.label = read_label(*entry);
     status.messages = entry->messages.load(std::memory_order_relaxed);
@@ -173,12 +176,14 @@ Position Slot::activate(Position position, bool starts_now) {
 }
 
 void Slot::settle() const noexcept {
-    constexpr int looks = 2000;  // a stopped writer does not keep us
+    // A stopped writer does not keep us. Not so many looks: between two of them others may run for long.
+    constexpr std::chrono::milliseconds longest{50};
     const base::RingHeader& ring = memory_->ring();
     const std::uint32_t word = os::load_lock_word(ring.writer_mutex);
     const Position free_pos = ring.free_pos.load(std::memory_order_acquire);
     if (!os::is_held(word)) return;
-    for (int i = 0; i < looks; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - began < longest) {
         const std::uint32_t now = os::load_lock_word(ring.writer_mutex);
         if (!os::is_held(now) || os::owner_of(now) != os::owner_of(word)) return;
         if (ring.free_pos.load(std::memory_order_acquire) != free_pos) return;

@@ -102,7 +102,9 @@ void Writer::claim(Position free_pos, Position end) noexcept {
         const Position claimed = extension->claim_pos.load(std::memory_order_relaxed);
         // Whoever raised it did so before we took the lock, and publish()'s fence behind that orders it before our
         // bytes: also where it was killed before its own.
-        if (base::distance(claimed, end) <= 0) return;
+        // (Measured from free_pos, which heal() has left no more than a capacity behind: a claim of anywhere else
+        // lies behind, however far.)
+        if (base::distance(free_pos, claimed) >= base::distance(free_pos, end)) return;
         const std::uint64_t lead = std::min(memory_->capacity() / base::landmark_count, furthest_ahead);
         const bool may_lead = end - free_pos < lead && end + lead - free_pos <= memory_->capacity() &&
                               slowest_.seems_to_have_room(*memory_, end + lead);

@@ -2,6 +2,8 @@
 
 import sys as _sys
 
+__version__ = "0.1.0"
+
 if _sys.platform != "linux" or _sys.maxsize < 2**32:
     raise ImportError("toroni needs 64-bit Linux with glibc")
 
@@ -78,6 +80,7 @@ __all__ = [
     "ViewInUse",
     "Wait",
     "WriterStalled",
+    "__version__",
     "buses",
     "rmp",
     "tp",

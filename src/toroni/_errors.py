@@ -86,7 +86,10 @@ class BusMismatch(ToroniError):
 
 
 class PermissionDenied(ToroniError, PermissionError):
-    """The bus belongs to somebody else, or its mode forbids this role; `errno` is EACCES."""
+    """The bus belongs to somebody else, its mode forbids this role, or /dev/shm is read-only.
+
+    `errno` is EACCES, EPERM or EROFS.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -94,7 +97,7 @@ class PermissionDenied(ToroniError, PermissionError):
 
 
 class SharedMemoryFull(ToroniError, OSError):
-    """/dev/shm has no room for the bus; the message has the numbers; `errno` is ENOSPC."""
+    """/dev/shm has no room for the bus; the message has the numbers; `errno` is ENOSPC, or EDQUOT for a quota."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -102,7 +105,7 @@ class SharedMemoryFull(ToroniError, OSError):
 
 
 class OperatingSystemError(ToroniError, OSError):
-    """A system call failed that should not."""
+    """A system call failed that should not: at a limit of this process, mostly; `errno` says which."""
 
 
 class NoFreeSlot(ToroniError):

@@ -1,4 +1,8 @@
-"""What is sent: publisher << 48 | number in the first 8 bytes, little-endian, then any bytes."""
+"""What is sent: publisher << 48 | number in the first 8 bytes, little-endian, then any bytes.
+
+Each publisher sends a number of messages over and over. If all were different, hundreds of megabytes of them, what is
+measured would be the main memory from which they come, and not the library.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import cycle
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -21,7 +22,7 @@ from toroni.bench import payload
 from toroni.bench._floors import Checker
 from toroni.bench.library import Delivers, Library, Publisher, PublishesEach, Subscriber
 from toroni.bench.results import Received
-from toroni.bench.workloads import PACE, QUIET, Scale, Workload, batch_of
+from toroni.bench.workloads import PACE, QUIET, Scale, Workload, batch_of, cycle_of
 
 READY = "ready"
 _TURN = 0.25  # seconds that one receive may take
@@ -48,27 +49,22 @@ def await_start(pipe: Connection) -> int:
 
 def publish(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
     """A publisher of Kind.RATE: all as fast as it can, until the time is over."""
-    messages: list[Any] = payload.messages(index, scale.count(workload), workload.size)
+    messages: list[Any] = payload.messages(index, cycle_of(workload), workload.size)
     messages.append(payload.last(index, workload.size))
     if workload.topics:
         messages = payload.addressed(messages, workload.topics)
     last = messages.pop()
+    at_once = batch_of(workload) if library.batches else min(_AT_ONCE, batch_of(workload))
+    batches = cycle([messages[first : first + at_once] for first in range(0, len(messages), at_once)])
     ready = Publishing(pipe, library.publisher(channel, index))
     publisher, deadline = ready.publisher, ready.start + int(scale.seconds * 1e9)
-    sent = 0
-    if library.batches:
-        at_once = batch_of(workload)
-        while sent < len(messages) and time.monotonic_ns() < deadline:
-            publisher.publish_many(messages[sent : sent + at_once])
-            sent = min(sent + at_once, len(messages))
-        publisher.publish_many([last])
-    else:
-        send_each = _sending_each(publisher)
-        at_once = min(_AT_ONCE, batch_of(workload))
-        while sent < len(messages) and time.monotonic_ns() < deadline:
-            send_each(messages[sent : sent + at_once])
-            sent = min(sent + at_once, len(messages))
-        send_each([last])
+    send = publisher.publish_many if library.batches else _sending_each(publisher)
+    sent, most = 0, scale.count(workload)
+    while sent < most and time.monotonic_ns() < deadline:
+        batch = next(batches)
+        send(batch if len(batch) <= most - sent else batch[: most - sent])
+        sent = min(sent + len(batch), most)
+    send([last])
     publisher.close()
     pipe.send(sent)
 
@@ -88,7 +84,7 @@ def _sending_each(publisher: Publisher) -> Callable[[Sequence[Any]], object]:
 def subscribe(pipe: _Pipe, library: Library, channel: Any, index: int, workload: Workload, scale: Scale) -> None:
     """A subscriber of Kind.RATE: all until the last of each publisher, or until nothing comes."""
     subscriber = library.subscriber(channel, index)
-    checker = Checker(workload.size, workload.publishers)
+    checker = Checker(workload.size, workload.publishers, cycle_of(workload))
     turn = _turn(subscriber, checker, library.batches)
     quiet = Quiet(pipe)
     while True:

@@ -118,7 +118,6 @@ class Scale:
 
     Attributes:
         messages: the most of one measurement, of all publishers.
-        total: the most bytes of one measurement, of all publishers; all messages are built beforehand.
         seconds: after which publishers stop, if they have not sent all.
         paced: messages of Kind.ONE_WAY.
         round_trips: of Kind.PING_PONG.
@@ -127,9 +126,8 @@ class Scale:
         timeout: seconds for one measurement; then it has failed.
     """
 
-    messages: int = 1_000_000
-    total: int = 512 << 20
-    seconds: float = 1.0
+    messages: int = 1_000_000_000
+    seconds: float = 0.8
     paced: int = 1000
     round_trips: int = 5000
     burst: int = 20_000
@@ -141,7 +139,7 @@ class Scale:
         """Messages of each publisher, in each turn."""
         if workload.is_burst:
             return self.burst if workload.kind is Kind.BURST else self.short_burst
-        return max(16, min(self.messages, self.total // workload.size) // workload.publishers)
+        return max(16, self.messages // workload.publishers)
 
     def turns(self, workload: Workload) -> int:
         """How often all are started at the same moment."""
@@ -149,7 +147,7 @@ class Scale:
 
 
 FULL = Scale()
-QUICK = Scale(messages=400_000, total=128 << 20, seconds=0.3, paced=200, round_trips=1000, bursts=5, timeout=15.0)
+QUICK = Scale(seconds=0.3, paced=200, round_trips=1000, bursts=5, timeout=15.0)
 
 PACE = 0.002  # seconds between the messages of Kind.ONE_WAY
 QUIET = 2.0  # seconds without a message after which a subscriber takes the rest for lost
@@ -159,3 +157,9 @@ BATCH_MESSAGES, BATCH_BYTES = 1000, 1 << 20  # a batch holds as many as both all
 def batch_of(workload: Workload) -> int:
     """Messages that are handed to publish_many at once."""
     return max(1, min(BATCH_MESSAGES, BATCH_BYTES // workload.size))
+
+
+def cycle_of(workload: Workload) -> int:
+    """Different messages of each publisher, which it sends over and over: batches of them, with all topics."""
+    at_once = batch_of(workload)
+    return at_once * max(4, -(-32 // at_once), -(-workload.topics // at_once))

@@ -28,7 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the flush at exit

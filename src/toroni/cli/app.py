@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
-from toroni.cli import measuring, publish, subscribe
+from toroni import __version__
+from toroni.cli import measuring, publish, rates, subscribe
 
 app = typer.Typer(
     help="Toroni: brokerless, crash-safe, totally ordered messaging between the processes of one machine.",
@@ -19,8 +22,27 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "pub": publish.pub,
     "sub": subscribe.sub,
     "tail": subscribe.tail,
+    "hz": rates.hz,
+    "bw": rates.bw,
     "bench": measuring.bench,
 }
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"toroni {__version__}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_no_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Shows the version and ends.")
+    ] = False,
+) -> None:
+    pass
+
+
 for name, command in _COMMANDS.items():
     app.command(name)(command)
 # The demo has options of its own, and its own --help.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+# What an input that was slower than the rate may make good.
+_CATCH_UP_SECONDS = 0.1
+
 
 def at_most(batches: Iterable[list[bytes]], count: int | None) -> Iterator[list[bytes]]:
     """The first `count` messages; None is all. Asks for no batch beyond them."""
@@ -23,17 +26,16 @@ def paced(batches: Iterable[list[bytes]], rate: float | None) -> Iterator[list[b
     if rate is None:
         yield from batches
         return
-    start, sent = time.monotonic(), 0
+    due = time.monotonic()
     for batch in batches:
+        due = max(due, time.monotonic() - _CATCH_UP_SECONDS)
         at = 0
         while at < len(batch):
-            due = int((time.monotonic() - start) * rate) + 1 - sent
-            if due <= 0:
-                time.sleep(max(0.0, start + sent / rate - time.monotonic()))
+            late = time.monotonic() - due
+            if late < 0:
+                time.sleep(-late)
                 continue
-            yield batch[at : at + due]
-            sent += min(due, len(batch) - at)
-            at += due
-        if sent <= int((time.monotonic() - start) * rate):
-            # The input is slower than the rate: it does not catch up in a burst.
-            start, sent = time.monotonic() - 1 / rate, 0
+            count = min(int(late * rate) + 1, len(batch) - at)
+            yield batch[at : at + count]
+            at += count
+            due += count / rate

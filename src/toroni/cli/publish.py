@@ -84,7 +84,8 @@ def pub(
                 for batch in paced(at_most(batches, count), rate):
                     publisher.post(batch)
             except BaseException:
-                print(f"toroni: {publisher.messages} messages had been posted when it ended", file=sys.stderr)
+                if publisher.messages:
+                    print(f"toroni: {publisher.messages} messages had been posted when it ended", file=sys.stderr)
                 raise
     if json:
         totals = {"messages": publisher.messages, "bytes": publisher.bytes, "dropped": publisher.dropped}

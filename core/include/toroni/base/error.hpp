@@ -21,11 +21,15 @@ enum class ErrorCode {
 
 class Error : public std::runtime_error {
 public:
-    Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+    // `number` is the errno of the system call that failed; 0 if none did.
+    Error(ErrorCode code, const std::string& message, int number = 0)
+        : std::runtime_error(message), code_(code), number_(number) {}
     [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+    [[nodiscard]] int number() const noexcept { return number_; }
 
 private:
     ErrorCode code_;
+    int number_;
 };
 
 }  // namespace toroni::base

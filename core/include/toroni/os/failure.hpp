@@ -1,22 +1,20 @@
-// errno -> Error.
+// errno -> Error, with what to do about it.
 #pragma once
 
 #include <cerrno>
 #include <string>
-#include <system_error>
 
 #include "toroni/base/error.hpp"
 
 namespace toroni::os {
 
-// `what` says what we tried, e.g. "open /dev/shm/toroni-plant-rb".
-[[noreturn]] inline void fail(base::ErrorCode code, const std::string& what, int error = errno) {
-    throw base::Error(code, "cannot " + what + ": " + std::generic_category().message(error));
-}
+// What to do about it, from "; " on; empty where nothing can be said in general.
+[[nodiscard]] std::string advice(int error);
 
-[[noreturn]] inline void fail(const std::string& what, int error = errno) {
-    const bool denied = error == EACCES || error == EPERM || error == EROFS;
-    fail(denied ? base::ErrorCode::permission_denied : base::ErrorCode::system, what, error);
-}
+// `what` says what we tried, e.g. "open /dev/shm/toroni-plant-rb".
+[[noreturn]] void fail(const std::string& what, int error = errno);
+
+// With advice that only the caller can give.
+[[noreturn]] void fail(const std::string& what, int error, const std::string& to_do);
 
 }  // namespace toroni::os

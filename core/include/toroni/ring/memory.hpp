@@ -93,11 +93,12 @@ public:
     std::uint64_t new_generation() noexcept { return info_->reader_gen.fetch_add(1, std::memory_order_seq_cst) + 1; }
 
     // The furthest position that was announced or published. acquire: pairs with Writer's stores of claim_pos
-    // and free_pos. claim_pos is loaded first, so that it never seems ahead of a free_pos that is older.
+    // and free_pos. claim_pos is loaded first, so that it never seems ahead of a free_pos that is older. One that is
+    // 2^63 bytes away, ahead as much as behind, is nonsense and counts as behind.
     [[nodiscard]] base::Position horizon() const noexcept {
         const auto claimed = ring_extension_ == nullptr ? ring_->free_pos.load(std::memory_order_acquire)
                                                         : ring_extension_->claim_pos.load(std::memory_order_acquire);
-        return base::later(claimed, ring_->free_pos.load(std::memory_order_acquire));
+        return base::later(ring_->free_pos.load(std::memory_order_acquire), claimed);
     }
 
     // The thread that holds this process's slots, started with its first reader and ended with its last.

@@ -46,11 +46,20 @@ namespace tally {
     return best;
 }
 
-// `count`, with the frames from its position to `to` counted too. Nothing if they cannot all be read.
-[[nodiscard]] inline std::optional<Count> continued(const Memory& memory, Count count, base::Position to) noexcept {
+// One walk along the smallest frames all around the ring.
+[[nodiscard]] inline std::uint64_t steps_of_a_lap(const Memory& memory) noexcept {
+    return memory.capacity() / base::frame_header_size + 1;
+}
+
+// `count`, with the frames from its position to `to` counted too. Nothing if they cannot all be read. Spends a step of
+// `budget` for each frame, and gives up without.
+[[nodiscard]] inline std::optional<Count> continued(const Memory& memory, Count count, base::Position to,
+                                                    std::uint64_t& budget) noexcept {
     const base::Position from = count.position;
     if (base::distance(from, to) < 0 || base::is_lost(from, to, memory.capacity())) return std::nullopt;
     while (count.position != to) {
+        if (budget == 0) return std::nullopt;
+        --budget;
         const Step frame = step(memory.data(), memory.capacity(), count.position, to);
         if (frame.kind == StepKind::damage) return std::nullopt;
         if (frame.kind == StepKind::message) {
@@ -88,7 +97,7 @@ inline void publish(base::RingExtension& extension, const Total& before, base::P
 // Whoever wrote last.
 [[nodiscard]] inline Total reconcile(const Memory& memory, base::Position free_pos) noexcept {
     base::RingExtension& extension = *memory.ring_extension();
-    for (const std::size_t i : {0, 1}) {  // mostly
+    for (const std::size_t i : {0u, 1u}) {  // mostly
         const base::CountRecord& record = extension.counts[i];
         if (record.end.load(std::memory_order_relaxed) != free_pos) continue;
         if (record.begin.load(std::memory_order_relaxed) != free_pos) continue;
@@ -100,7 +109,8 @@ inline void publish(base::RingExtension& extension, const Total& before, base::P
     const auto& newest = is_second ? b : a;
     const std::size_t next = is_second ? 0 : 1;
     if (newest) {
-        if (const auto counted = continued(memory, *newest, free_pos)) return {*counted, next};
+        std::uint64_t budget = steps_of_a_lap(memory);
+        if (const auto counted = continued(memory, *newest, free_pos, budget)) return {*counted, next};
     }
     // Uncountable. No record may be valid while the epoch changes, or one of the old would count in the new.
     for (auto& record : extension.counts)
