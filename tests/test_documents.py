@@ -62,10 +62,10 @@ def test_the_examples_run(block: Block, bus_name: str, capsys: pytest.CaptureFix
     assert bus_name in code or "temporary_bus(" in code
     exec(compile(code, "example", "exec"), {"__name__": "__main__"})
     printed = capsys.readouterr().out
-    for line in block.text.splitlines():  # what a comment behind a print says, but for process ids
-        if (shown := re.search(r"print\(.*\)  # (.+)$", line)) is not None:
-            pattern = re.escape(shown[1].removesuffix(": nothing came")).replace("4711", r"\d+")
-            assert re.search(f"^{pattern}$", printed, re.MULTILINE), printed
+    # What a comment behind a print says, or in the line below it, but for process ids.
+    for shown in re.findall(r"print\([^\n]*\)(?:  |\n *)# (.+)$", block.text, re.MULTILINE):
+        pattern = re.escape(shown).replace("4711", r"\d+")
+        assert re.search(f"^{pattern}$", printed, re.MULTILINE), printed
 
 
 def test_every_promise_names_tests_that_exist() -> None:
