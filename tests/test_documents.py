@@ -114,5 +114,16 @@ def test_memory_ordering_names_every_variant_of_the_models_and_what_is_there() -
         assert re.search(rf"\b{function}\(", source), function
 
 
+def test_memory_layout_has_the_offsets_of_the_core() -> None:
+    asserted = re.findall(
+        r"offsetof\(\w+, (\w+)\) == (\d+)", (ROOT / "core/include/toroni/base/layout.hpp").read_text()
+    )
+    page = (ROOT / "docs" / "explanation" / "memory-layout.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|[^`\n]*`(\w+)`", page, re.MULTILINE)
+    assert len(rows) > 10
+    for offset, name in rows:
+        assert offset in {at for field, at in asserted if field == name}, name
+
+
 def test_only_one_version() -> None:
     assert f"## {toroni.__version__}" in (ROOT / "CHANGELOG.md").read_text()
