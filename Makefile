@@ -100,8 +100,8 @@ machine:
 
 $(VENV)/tools: pyproject.toml | machine
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet "nanobind>=3.1" "scikit-build-core>=0.10" \
-	  $$($(VENV)/bin/python tools/extra_requirements.py dev cli docs)
+	$(VENV)/bin/python tools/extra_requirements.py dev cli docs > $(VENV)/requirements
+	$(VENV)/bin/python -m pip install --quiet "nanobind>=3.1" "scikit-build-core>=0.10" -r $(VENV)/requirements
 	@touch $@
 
 $(VENV)/tools-bench: pyproject.toml $(VENV)/tools
