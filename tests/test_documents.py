@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from pathlib import Path
 
@@ -80,6 +81,12 @@ def test_every_promise_names_tests_that_exist() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    for test, file in re.findall(r"\[(test_\w+)\]\((?:\.\./)+(tests/\w+\.py)\)", page.read_text()):
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     """Of the files of the repository; test_site.py looks at those of the site, and at what is behind a #."""
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
@@ -127,3 +134,4 @@ def test_memory_layout_has_the_offsets_of_the_core() -> None:
 
 def test_only_one_version() -> None:
     assert f"## {toroni.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert toroni.__version__ == importlib.metadata.version("toroni")

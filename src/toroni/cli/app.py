@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from toroni import __version__
-from toroni.cli import measuring, publish, rates, subscribe
+from toroni.cli import information, listing, measuring, publish, rates, removal, subscribe
 
 app = typer.Typer(
     help="Toroni: brokerless, crash-safe, totally ordered messaging between the processes of one machine.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # which joins the lines of a paragraph
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -24,6 +25,10 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "tail": subscribe.tail,
     "hz": rates.hz,
     "bw": rates.bw,
+    "ls": listing.ls,
+    "info": information.info,
+    "rm": removal.rm,
+    "gc": removal.gc,
     "bench": measuring.bench,
 }
 
