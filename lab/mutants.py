@@ -94,7 +94,8 @@ MUTANTS = [
         TALLY,
         [
             (
-                "        if (const auto counted = continued(memory, *newest, free_pos, budget)) return {*counted, next};",
+                "        if (const auto counted = continued(memory, *newest, free_pos, budget)) "
+                "return {*counted, next};",
                 "        return {*newest, next};",
             )
         ],

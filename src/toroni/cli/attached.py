@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_LONGEST_NAME = 60
+from toroni.cli.processes import program_of
 
 
 @dataclass(frozen=True)
@@ -75,24 +75,6 @@ def find_attached(buses: Iterable[str]) -> dict[str, Attached]:
         )
         for bus, processes in found.items()
     }
-
-
-def program_of(pid: int) -> str:
-    """What a process runs, with the script where that says more; empty if it has gone."""
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-        name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
-    except OSError:
-        return ""
-    if not arguments:
-        return name
-    first = os.path.basename(arguments[0]) or name
-    if first.startswith("python") and len(arguments) > 1:
-        is_module = arguments[1] == "-m" and len(arguments) > 2
-        script = arguments[2] if is_module else os.path.basename(arguments[1])
-        if is_module or not script.startswith("-"):
-            first += f" {'-m ' if is_module else ''}{script}"
-    return first[:_LONGEST_NAME]
 
 
 def _all_mappings() -> Iterator[tuple[int, list[tuple[str, int, bool]] | None]]:

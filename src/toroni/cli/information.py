@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from toroni import Bus, ReaderInfo
-from toroni.cli.attached import program_of
 from toroni.cli.formats import printable
 from toroni.cli.inspection import Inspection, inspect, notifier_text, to_json
 from toroni.cli.options import BusName, Json
+from toroni.cli.processes import program_of
 from toroni.cli.readable import readable_age, readable_bytes
 from toroni.cli.screen import console_for_output
 

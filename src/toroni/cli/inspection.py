@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from toroni import Bus, BusMismatch, Multicast, ReaderInfo, Statistics, ToroniError
-from toroni.cli.attached import Attached, Process, files_of, find_attached, program_of
+from toroni.cli.attached import Attached, Process, files_of, find_attached
+from toroni.cli.processes import program_of
 
 _AT_ONCE = 16  # one that somebody is making is waited for, for some seconds
 
