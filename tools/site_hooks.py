@@ -48,4 +48,9 @@ def commands() -> str:
     typer = [sys.executable, "-m", "typer", "toroni.cli.app", "utils", "docs", "--name", "toroni"]
     text = subprocess.run(typer, check=True, capture_output=True, text=True).stdout
     text = text.split("\n", 2)[2]  # the title
-    return re.sub(r"^\*\*(Usage|Arguments|Options|Commands)\*\*:$", r"\1:", text, flags=re.MULTILINE)
+    text = re.sub(r"^\*\*(Usage|Arguments|Options|Commands)\*\*:$", r"\1:", text, flags=re.MULTILINE)
+    # The list of commands cuts their first sentences short; it has room for them, and leads to the commands.
+    for name, says in re.findall(r"^## `toroni ([\w-]+)`\n\n(.+?)\n\n", text, flags=re.MULTILINE | re.DOTALL):
+        line = f"* [`{name}`](#toroni-{name}): {says}"
+        text = re.sub(rf"^\* `{name}`: .*$", lambda _, line=line: line, text, count=1, flags=re.MULTILINE)
+    return text
