@@ -30,12 +30,12 @@ def is_same(reader: ReaderInfo) -> bool:
 
 
 def program_of(pid: int) -> str:
-    """How it was called, cut if long; "" if that cannot be seen."""
+    """How it was called, without the directory, and cut if long; "" if that cannot be seen."""
     try:
-        called = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
+        called = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     except OSError:
         return ""
-    text = printable(os.fsdecode(called))
+    text = printable(os.fsdecode(b" ".join([os.path.basename(called[0]), *called[1:]])))
     return text if len(text) <= _LONGEST_PROGRAM else text[: _LONGEST_PROGRAM - 3] + "..."
 
 
@@ -57,7 +57,10 @@ def network_namespace_of(pid: int | str) -> str:
 
 
 def users_of_removed(path: str) -> list[int]:
-    """Processes that have a file mapped which was removed from this path; of those that we may look at."""
+    """Processes that have a file mapped which was removed from this path, of those that we may look at.
+
+    Not the one that made it, whose mapping never had the path.
+    """
     line_end = b" " + os.fsencode(path).replace(b"\n", b"\\012") + b" (deleted)\n"  # as the kernel writes it
     found = []
     for entry in Path("/proc").iterdir():
