@@ -86,23 +86,26 @@ def dead_readers(bus: Bus) -> Finding:
     return ok(f"died without closing: {_named(dead)}; harmless: they hold nobody up, and the next reader has the slot")
 
 
+def stopped_readers(bus: Bus) -> Finding:
+    """Who will hold up writers as soon as the ring is full."""
+    stopped = [one for one in _live(bus) if one.active and _is_stopped(one)]
+    if not stopped:
+        return ok("no reader is stopped")
+    numbers = " ".join(str(one.pid) for one in stopped)
+    text = f"stopped by a signal or a debugger: {_named(stopped, _with_lag)}"
+    return warning(text, f"kill -CONT {numbers} lets it go on; kill -KILL {numbers} ends it, and it holds up nobody")
+
+
 def slow_readers(bus: Bus) -> Finding:
     """Who holds up writers, or soon will."""
-    live = [one for one in _live(bus) if one.active]
-    stopped = [one for one in live if processes.is_same(one) and processes.is_stopped(one.pid)]
-    far = [one for one in live if one.lag_percent >= _FAR_BEHIND_PERCENT and one not in stopped]
-    texts, remedies = [], []
-    if stopped:
-        texts.append(f"stopped: {_named(stopped, _with_lag)}")
-        numbers = " ".join(str(one.pid) for one in stopped)
-        remedies.append(f"kill -CONT {numbers} lets it go on, kill -KILL ends it")
+    running = [one for one in _live(bus) if one.active and not _is_stopped(one)]
+    far = [one for one in running if one.lag_percent >= _FAR_BEHIND_PERCENT]
     if far:
-        texts.append(f"far behind: {_named(far, _with_lag)}")
-        remedies.append("read faster, use a larger capacity, or a policy that does not wait (backpressure=)")
-    if texts:
-        return warning("; ".join(texts), "; ".join(remedies))
-    behind = max((one.lag_percent for one in live), default=0.0)
-    return ok(f"no reader is far behind: the slowest by {behind:.0f} % of the ring" if live else "there are no readers")
+        remedy = "let it read faster, make the bus with a larger capacity, or choose what writers do (backpressure=)"
+        return warning(f"far behind: {_named(far, _with_lag)}", remedy)
+    if not running:
+        return ok("nobody reads at the moment")
+    return ok(f"no reader is far behind: the slowest by {max(one.lag_percent for one in running):.0f} % of the ring")
 
 
 def sleeping_readers(bus: Bus) -> Finding:
@@ -146,11 +149,11 @@ def _live(bus: Bus) -> list[ReaderInfo]:
 
 
 def _asleep(bus: Bus) -> dict[int, ReaderInfo]:
-    return {
-        one.slot: one
-        for one in _live(bus)
-        if one.waiting and one.lag and not (processes.is_same(one) and processes.is_stopped(one.pid))
-    }
+    return {one.slot: one for one in _live(bus) if one.waiting and one.lag and not _is_stopped(one)}
+
+
+def _is_stopped(reader: ReaderInfo) -> bool:
+    return processes.is_same(reader) and processes.is_stopped(reader.pid)
 
 
 def _named(readers: list[ReaderInfo], describe: Callable[[ReaderInfo], str] = processes.described) -> str:
@@ -168,6 +171,7 @@ CHECKS: dict[str, Callable[[Bus], Finding]] = {
     "writers": writers,
     "slots": slots,
     "dead-readers": dead_readers,
+    "stopped-readers": stopped_readers,
     "slow-readers": slow_readers,
     "sleeping-readers": sleeping_readers,
     "notifier": notifier,

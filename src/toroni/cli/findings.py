@@ -41,4 +41,4 @@ def problem(text: str, remedy: str) -> Finding:
 def problem_of(error: Exception) -> Finding:
     """An error of the library, which says what is wrong and, behind a semicolon, what to do."""
     text, _, remedy = str(error).partition("; ")
-    return problem(text, remedy)
+    return problem(text, remedy or "look at the other warnings and problems, of which this may come")

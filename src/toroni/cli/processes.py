@@ -64,7 +64,10 @@ def network_namespace_of(pid: int | str) -> str:
 
 
 def users_of_removed(path: str) -> list[int]:
-    """Processes that have a file mapped which was removed from this path; of those that we may look at."""
+    """Processes that have a file mapped which was removed from this path, of those that we may look at.
+
+    Not the one that made it, whose mapping never had the path.
+    """
     line_end = b" " + os.fsencode(path).replace(b"\n", b"\\012") + b" (deleted)\n"  # as the kernel writes it
     found = []
     for entry in Path("/proc").iterdir():
