@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Literal
 
 import foreign_peer
 from format_model import RING_DATA_OFFSET, RING_FREE_POS_OFFSET, RING_WRITER_MUTEX_OFFSET
@@ -27,6 +28,7 @@ MUTEX_SIZE = 40
 EXTENSION = (RING_DATA_OFFSET + CAPACITY + 63) // 64 * 64
 CLAIM_POS, ROOM_MUTEX, COUNTS, LANDMARKS = EXTENSION + 64, EXTENSION + 192, EXTENSION + 256, EXTENSION + 384
 TOPICS = ["/a", "/a/b", "/c"]
+POLICIES: list[Wait | Overwrite | Drop | Fail] = [Wait(0.005), Wait(0), Overwrite(), Drop(), Fail()]
 
 _U64 = struct.Struct("@Q")
 
@@ -141,8 +143,9 @@ def work_as_reader(pipe: Connection, name: str, seconds: float, seed: int) -> No
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            start = choose.choice(["now", "oldest", choose.randrange(4 * CAPACITY)])
-            on_loss = choose.choice(["raise", "skip"])
+            starts: list[Literal["now", "oldest"] | int] = ["now", "oldest", choose.randrange(4 * CAPACITY)]
+            ways: list[Literal["raise", "skip"]] = ["raise", "skip"]
+            start, on_loss = choose.choice(starts), choose.choice(ways)
             with (
                 Bus(name, role=choose.choice(["reader", "both"]), create=False) as bus,
                 bus.subscribe("/a", descendants=True, start=start, on_loss=on_loss) as reader,
@@ -171,7 +174,7 @@ def work_as_writer(pipe: Connection, name: str, seconds: float, seed: int) -> No
                 for _ in range(choose.randrange(200)):
                     if time.monotonic() >= end:
                         break
-                    policy = choose.choice([Wait(0.005), Wait(0), Overwrite(), Drop(), Fail()])
+                    policy = choose.choice(POLICIES)
                     body = bytes(choose.randrange(choose.choice([10, 300, CAPACITY // 2])))
                     try:
                         if choose.randrange(4) == 0:
@@ -202,7 +205,12 @@ def post_beside_a_kept_lock(pipe: Connection, name: str) -> None:
 def post_at_full_speed(pipe: Connection, name: str) -> None:
     """What nobody wants, until told to end."""
     stop = threading.Event()
-    waiting = threading.Thread(target=lambda: (pipe.recv(), stop.set()))
+
+    def wait_for_the_end() -> None:
+        pipe.recv()
+        stop.set()
+
+    waiting = threading.Thread(target=wait_for_the_end)
     waiting.start()
     with Bus(name, role="writer", create=False) as bus:
         messages = [("/unwanted", b"x" * 20)] * 50

@@ -19,7 +19,7 @@ needs_clang = pytest.mark.skipif(shutil.which("clang++") is None, reason="libFuz
 
 def fuzz(*arguments: str) -> str:
     """What `make fuzz` runs; what it shows."""
-    command = [sys.executable, ROOT / "fuzz" / "run.py", *arguments]
+    command = [sys.executable, str(ROOT / "fuzz" / "run.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

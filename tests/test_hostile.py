@@ -49,9 +49,9 @@ def test_whoever_scribbles_does_no_harm(case: str, seed: int, bus_name: str, req
             start(worker, bus_name, seconds, seed + 100)
         scribbler = start(hostile.scribble, path_of(bus_name, suffix), seed, spared, numbers)
         met: Counter[str] = Counter()
-        for worker in working:
-            met += worker.receive(seconds + PATIENCE)
-            worker.join()
+        for peer in working:
+            met += peer.receive(seconds + PATIENCE)
+            peer.join()
         scribbler.send("end")
         scribbles = scribbler.receive()
         scribbler.join()
