@@ -94,8 +94,9 @@ MUTANTS = [
         TALLY,
         [
             (
-                "        if (const auto counted = continued(memory, *newest, free_pos, budget)) return {*counted, next};",
-                "        return {*newest, next};",
+                "        if (const auto counted = continued(memory, *newest, free_pos, budget)) "
+                "return {*counted, next};",
+                "        if (budget != 0) return {*newest, next};",
             )
         ],
     ),
