@@ -9,9 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bindings src -name '*.[ch]pp' -o -name '*.py' -o -name py.typed)
 CPP     := $(shell find core bindings -name '*.[ch]pp')
-LAB     := $(shell find lab -name '*.[ch]pp')
+LAB     := $(shell find lab fuzz -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions docs docs-serve packages package-root clean machine
+.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants fuzz hostile model spin interoperability idle benchmark bench instructions docs docs-serve packages package-root clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -37,7 +37,7 @@ $(BUILD)/%/ran: $(VENV)/tools $(CPP) CMakeLists.txt CMakePresets.json core/tests
 lint: $(VENV)/installed  ## ruff, mypy strict, clang-format
 	ruff check .
 	ruff format --check .
-	mypy src tests examples benchmarks lab
+	mypy src tests examples benchmarks lab fuzz
 	clang-format --dry-run --Werror $(CPP) $(LAB)
 
 format: $(VENV)/tools  ## lays out all code
@@ -54,6 +54,12 @@ kill-sweep: $(VENV)/tools  ## one process killed at every instruction of every o
 
 kill-mutants: $(VENV)/tools  ## whether a sample of those kills finds faults that are put into the core
 	python lab/find_mutants.py $(BUILD)/mutants
+
+fuzz: $(VENV)/tools  ## garbage in all that processes share, by libFuzzer for SECONDS (default 60) in all (needs clang)
+	python fuzz/run.py --seconds $(or $(SECONDS),60) $(ARGS)
+
+hostile: $(VENV)/installed  ## a participant that scribbles over all it may write, for SECONDS (default 60; SEED=7 repeats its choices)
+	python -m pytest tests/test_hostile.py -rP --hostile-seconds $(or $(SECONDS),60) $(if $(SEED),--hostile-seed $(SEED))
 
 model: $(VENV)/installed  ## random use compared with a plain model for SECONDS (default 60)
 	python -m pytest tests/test_model.py --model-seconds $(or $(SECONDS),60)

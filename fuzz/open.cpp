@@ -87,11 +87,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     options.create = input.ConsumeBool();
     options.capacity = options.create || input.ConsumeBool() ? 1024 : 0;
     options.max_readers = 0;
-    // A file that is refused is not filled: a page may come of a look into a hole, where an extension would begin.
-    constexpr std::uint64_t looked_at = 2 * 4096;
+    // A file that is refused is not filled: a page may come of a look into a hole, where an extension would begin. One
+    // that is opened has what its header tells of, and a megabyte at most.
+    constexpr std::uint64_t looked_at = 2 * 4096, extensions = 2 << 20;
     const auto before = allocated(bus.path("rb")) + allocated(bus.path("ri"));
     try {
-        use(input, ring::Memory::open(options));
+        const auto memory = ring::Memory::open(options);
+        const auto after = allocated(bus.path("rb")) + allocated(bus.path("ri"));
+        require(after <= before + memory->capacity() + memory->max_readers() * sizeof(base::ReaderSlot) + extensions);
+        use(input, memory);
     } catch (const base::Error& error) {
         const bool is_damaged = error.code() == base::ErrorCode::damaged;
         const auto after = allocated(bus.path("rb")) + allocated(bus.path("ri"));

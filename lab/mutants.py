@@ -96,7 +96,7 @@ MUTANTS = [
             (
                 "        if (const auto counted = continued(memory, *newest, free_pos, budget)) "
                 "return {*counted, next};",
-                "        return {*newest, next};",
+                "        if (budget != 0) return {*newest, next};",
             )
         ],
     ),

@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--idle-seconds", type=float, default=3.0)
     parser.addoption("--keep-instructions", action="store_true")
     parser.addoption("--kill-seconds", type=float, default=5.0)
+    parser.addoption("--hostile-seconds", type=float, default=9.0)
+    parser.addoption("--hostile-seed", type=int, default=0)
+    parser.addoption("--fuzz-seconds", type=float, default=10.0)
     parser.addoption("--kill-sample", type=int, default=40)
     parser.addoption("--kill-seed", type=int, default=0)
 
