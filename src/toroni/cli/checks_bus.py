@@ -105,7 +105,7 @@ def slow_readers(bus: Bus) -> Finding:
         return warning(f"far behind: {_named(far, _with_lag)}", remedy)
     if not running:
         return ok("nobody reads at the moment")
-    return ok(f"no reader is far behind: the slowest by {max(one.lag_percent for one in running):.0f} % of the ring")
+    return ok(f"no reader is far behind, the slowest {max(one.lag_percent for one in running):.0f} % of the ring")
 
 
 def sleeping_readers(bus: Bus) -> Finding:
@@ -162,7 +162,7 @@ def _named(readers: list[ReaderInfo], describe: Callable[[ReaderInfo], str] = pr
 
 
 def _with_lag(reader: ReaderInfo) -> str:
-    return f"{processes.described(reader)} by {reader.lag_percent:.0f} % of the ring"
+    return f"{processes.described(reader)}, {reader.lag_percent:.0f} % of the ring behind"
 
 
 CHECKS: dict[str, Callable[[Bus], Finding]] = {

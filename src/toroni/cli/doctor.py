@@ -124,7 +124,7 @@ def _tried(check: Callable[[], Finding]) -> Finding:
     """What it finds; that something of the system could not be read is not wrong by itself."""
     try:
         return check()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ToroniError) as error:
         return warning(f"cannot be checked: {error}", "mend what is said above; look whether /proc is mounted")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from toroni import ReaderInfo
 from toroni.cli.formats import printable
 
-_LONGEST_PROGRAM = 60  # characters
+_LONGEST_PROGRAM = 40  # characters
 _STOPPED = "Tt"
 
 

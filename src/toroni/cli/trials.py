@@ -43,8 +43,8 @@ class _ChildFailed(Exception):
 def _bus_and_child() -> Iterator[tuple[Bus, Reader, subprocess.Popen[str]]]:
     name = f"doctor-{secrets.token_hex(8)}"
     with ExitStack() as stack:
-        stack.callback(unlink, name)
         bus = stack.enter_context(Bus(name, capacity="64 KiB", max_readers=4))
+        stack.callback(unlink, name)
         reader = stack.enter_context(bus.subscribe("/answer", label="toroni doctor"))
         child = stack.enter_context(_child(name))
         unlink(name)  # both have it open; if we are killed, nothing is left
