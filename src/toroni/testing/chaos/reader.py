@@ -116,10 +116,12 @@ class ReaderProcess(Process):
     def lose(self, lost: MessagesLost) -> None:
         """Notes an announced loss."""
         count = UNKNOWN if lost.messages is None else lost.messages
-        self.log.add(Record(Kind.GAP, self.number, 0, count, lost.from_position, lost.to_position))
-        self._covered = lost.to_position
+        begin = lost.from_position
         if self._on_loss == "skip":  # of a borrowed message, which is told all the same
             self._skipped = self._reader.lost_messages
+            begin = max(begin, self._covered)  # padding before it may be in the gap that was noted when it was lent
+        self.log.add(Record(Kind.GAP, self.number, 0, count, begin, lost.to_position))
+        self._covered = lost.to_position
 
     def _note_skipped(self, first: int) -> None:
         """A reader that skips says only how many: then they are all between what came last and what comes next."""
