@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt bindings/stub.pat $(shell find core bin
 CPP     := $(shell find core bindings -name '*.[ch]pp')
 LAB     := $(shell find lab -name '*.[ch]pp')
 
-.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions packages package-root clean machine
+.PHONY: help demo test test-python test-cpp lint format chaos kill-sweep kill-mutants model spin interoperability idle benchmark bench instructions docs docs-serve packages package-root clean machine
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -78,6 +78,12 @@ bench: $(VENV)/tools-bench $(VENV)/installed  ## ours and all peers, in turn: ha
 instructions: $(VENV)/installed  ## keeps the instructions a message, after a change that was meant
 	python -m pytest tests/test_instructions.py --keep-instructions -rP
 
+docs: $(VENV)/installed  ## the documentation site in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --site-dir $(BUILD)/site
+
+docs-serve: $(VENV)/installed  ## the site at http://127.0.0.1:8000, built anew with each change
+	NO_MKDOCS_2_WARNING=1 mkdocs serve
+
 packages: $(VENV)/tools-packages  ## dist/: the sdist, and a manylinux wheel made of it; both tried in empty environments
 	sh tools/make_packages.sh $(abspath $(VENV))/bin/python
 
@@ -94,8 +100,8 @@ machine:
 
 $(VENV)/tools: pyproject.toml | machine
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet "nanobind>=3.1" "scikit-build-core>=0.10" \
-	  $$($(VENV)/bin/python tools/extra_requirements.py dev cli)
+	$(VENV)/bin/python tools/extra_requirements.py dev cli docs > $(VENV)/requirements
+	$(VENV)/bin/python -m pip install --quiet "nanobind>=3.1" "scikit-build-core>=0.10" -r $(VENV)/requirements
 	@touch $@
 
 $(VENV)/tools-bench: pyproject.toml $(VENV)/tools

@@ -67,7 +67,8 @@ Returns:
     dropped it.
 
 Raises:
-    MessageTooLarge: topic and payload do not fit the ring. InvalidArgument: the topic holds a NUL.
+    MessageTooLarge: topic and payload do not fit the ring.
+    InvalidArgument: the topic holds a NUL.
     NoRoom: slow readers, and the policy is Fail.
     WriterStalled: the policy is Wait, and a process that does not go on held the writer mutex all the time.
     Closed: after close(). TypeError, BufferError: not a contiguous buffer.)";
@@ -156,13 +157,13 @@ Where they do not fit one publication, other writers' messages may come in betwe
 Args:
     messages: tuples of a topic and its buffers, as for `post`: [("/a", b"1"), ("/b", b"2")].
     topic: of all of them; then `messages` are payloads, one buffer each: [b"1", b"2"].
-    descendants, backpressure: as for `post`, for all of them.
+    descendants: as for `post`, for all of them.
+    backpressure: as for `post`.
 
 Returns:
     How many were posted: all, unless policy Drop, or a callable's "drop", dropped the rest.
 
-Raises:
-    As `post`; NoRoom says how many were written. Bad messages are found before any is written.)")
+Raises what `post` raises; NoRoom says how many were written. Bad messages are found before any is written.)")
         .def("_check_policy", &check_policy, nb::arg("backpressure").none())
         .def("_encode", &encode, nb::arg("topic"), nb::arg("buffers"), nb::kw_only(), nb::arg("descendants") = false)
         .def("_post_encoded", &post_encoded, nb::arg("bodies"), nb::kw_only(), nb::arg("backpressure").none());

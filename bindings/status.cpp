@@ -43,7 +43,8 @@ void bind_status(nb::module_& module) {
         .def_prop_ro(
             "label", [](const ReaderStatus& reader) { return to_str(reader.label); }, nb::sig("def label(self) -> str"),
             "What the reader calls itself; '' for a foreign one.")
-        .def_ro("start_time", &ReaderStatus::start_time, "Start of the process, in clock ticks since boot.")
+        .def_ro("start_time", &ReaderStatus::start_time,
+                "Start of the process, in clock ticks since boot; 0 if it could not open /proc then.")
         .def_ro("alive", &ReaderStatus::alive, "False if its process died holding the slot (from the kernel's record).")
         .def_ro("active", &ReaderStatus::active, "Whether writers wait for it.")
         .def_ro("foreign", &ReaderStatus::foreign, "Whether it is a C++ or Java process.")

@@ -49,7 +49,8 @@ Returns:
     The message's position in the stream; None if policy Drop dropped it.
 
 Raises:
-    InvalidArgument: the message is empty. MessageTooLarge: it does not fit the ring.
+    InvalidArgument: the message is empty.
+    MessageTooLarge: it does not fit the ring.
     NoRoom: slow readers, and the policy is Fail.
     WriterStalled: the policy is Wait, and a process that does not go on held the writer mutex all the time.
     Closed: after close(). TypeError, BufferError: not a contiguous buffer.)";
@@ -79,8 +80,7 @@ Args:
 Returns:
     How many were written: all, unless policy Drop dropped the rest.
 
-Raises:
-    As `write`; NoRoom says how many were written. Bad messages are found before any is written.)");
+Raises what `write` raises; NoRoom says how many were written. Bad messages are found before any is written.)");
 }
 
 }  // namespace toroni::bindings

@@ -42,8 +42,7 @@ Raises:
 Returns:
     The messages in order; an empty list after `timeout` seconds without any. Perhaps fewer than there are.
 
-Raises:
-    As `recv`. InvalidArgument: `max` is less than 1.)")
+Raises what `recv` raises, and InvalidArgument if `max` is less than 1.)")
         .def("tally", &TopicReader::tally, nb::arg("max") = 65536, nb::arg("timeout") = nb::none(),
              nb::sig("def tally(self, max: int = 65536, timeout: float | None = None) -> dict[str, tuple[int, int]]"),
              R"(Takes what is there now, as `recv_many`, but counts it only: no payload is copied.
@@ -52,8 +51,7 @@ Returns:
     For each topic the number of messages and the bytes of their payloads; an empty dict after `timeout` seconds
     without any. Perhaps fewer than there are.
 
-Raises:
-    As `recv_many`.)")
+Raises what `recv_many` raises.)")
         .def(
             "borrow",
             [](nb::handle_t<TopicReader> self, std::optional<double> timeout) {
@@ -69,8 +67,7 @@ Raises:
 Returns:
     The message, or None if there was none in time.
 
-Raises:
-    As `recv`.)");
+Raises what `recv` raises.)");
 }
 
 }  // namespace toroni::bindings

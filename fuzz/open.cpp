@@ -87,14 +87,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     options.create = input.ConsumeBool();
     options.capacity = options.create || input.ConsumeBool() ? 1024 : 0;
     options.max_readers = 0;
-    // A file that is refused is not filled; one that is opened, as far as its header and an extension go.
+    // A file that is refused is not filled: a page may come of a look into a hole, where an extension would begin.
+    constexpr std::uint64_t looked_at = 2 * 4096;
     const auto before = allocated(bus.path("rb")) + allocated(bus.path("ri"));
     try {
         use(input, ring::Memory::open(options));
     } catch (const base::Error& error) {
         const bool is_damaged = error.code() == base::ErrorCode::damaged;
         const auto after = allocated(bus.path("rb")) + allocated(bus.path("ri"));
-        require(error.what()[0] != '\0' && (!is_damaged || after <= before));
+        require(error.what()[0] != '\0' && (!is_damaged || after <= before + looked_at));
     }
     try {
         ring::Memory::remove(bus.options.name, bus.options.directory);

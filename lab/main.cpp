@@ -13,7 +13,6 @@
 
 #include "scene.hpp"
 #include "sweep.hpp"
-#include "toroni/os/process.hpp"
 #include "victim.hpp"
 
 namespace lab {
@@ -75,8 +74,6 @@ int run(const Arguments& arguments) {
     SurvivorsProcess survivors(options);
     stay_on_one_processor();
     keep_heap_still();
-    // What libraries do once in a process, such as making a locale, is done before the first fork.
-    static_cast<void>(os::process_start_time());
     bool all_right = true;
     for (std::size_t i = 0; i < operations().size(); ++i) {
         if (!std::string(operations()[i].name).starts_with(arguments.operation)) continue;

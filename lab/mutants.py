@@ -49,7 +49,12 @@ MUTANTS = [
         "the claim is lowered",
         "post after a dead writer",
         WRITER,
-        [("        if (base::distance(claimed, end) <= 0) return;", "        if (claimed == end) return;")],
+        [
+            (
+                "        if (base::distance(free_pos, claimed) >= base::distance(free_pos, end)) return;",
+                "        if (claimed == end) return;",
+            )
+        ],
     ),
     Mutant(
         "each message of a publication published alone",
@@ -89,7 +94,8 @@ MUTANTS = [
         TALLY,
         [
             (
-                "        if (const auto counted = continued(memory, *newest, free_pos)) return {*counted, next};",
+                "        if (const auto counted = continued(memory, *newest, free_pos, budget)) "
+                "return {*counted, next};",
                 "        return {*newest, next};",
             )
         ],

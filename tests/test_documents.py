@@ -2,82 +2,71 @@
 
 from __future__ import annotations
 
-import os
+import importlib.metadata
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from processes import PATIENCE
-from toroni import rmp
+import toroni
+from documents import BUS, PAGES, ROOT, Block, Session, blocks, commands, is_named_in, reason_not_to_type
+from spin_models import VARIANTS
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-GUIDE = (ROOT / "docs" / "guide.md").read_text()
-INTEROPERABILITY = (ROOT / "docs" / "interoperability.md").read_text()
-PAGES = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+WITH_CONSOLES = [page for page in PAGES if blocks(page, "console")]
+EXAMPLES = [
+    pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in PAGES
+    for number, block in enumerate(blocks(page, "python"), 1)
+    if not block.title
 ]
+# Languages of blocks that are not run: drawings and output, and files for other programs.
+SHOWN_ONLY = {"text", "dockerfile", "yaml", "ini", "cpp"}
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
-def typed(block: str, bus: str) -> str:
-    """The command of a console block, with this interpreter and a bus of its own."""
-    assert block.startswith("$ ")
-    return block[2:].replace(".venv/bin/python", sys.executable).replace('"plant"', f'"{bus}"')
+@pytest.mark.parametrize("page", WITH_CONSOLES, ids=name_of)
+def test_consoles_show_what_happens(page: Path, tmp_path: Path, bus_name: str) -> None:
+    session = Session(tmp_path, bus_name)
+    try:
+        for block in blocks(page):
+            if block.language == "python" and block.title:
+                session.save(block)
+            elif block.language == "console":
+                session.type(block)
+        session.finish()
+    finally:
+        session.abandon()
 
 
-def test_the_first_message_between_two_terminals(bus_name: str) -> None:
-    _, reading, writing = blocks(README, "console")
-    expected = blocks(README, "text")[0]
-    first_screen = README.splitlines()[:50]
-    assert "bus.post(" in "\n".join(first_screen)
-    reader = subprocess.Popen(
-        typed(reading, bus_name),
-        shell=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-    end = time.monotonic() + PATIENCE
-    with rmp.Stream(bus_name) as stream:
-        while not any(info.waiting for info in stream.readers()):
-            assert time.monotonic() < end
-            time.sleep(0.01)
-    subprocess.run(typed(writing, bus_name), shell=True, check=True, timeout=PATIENCE)
-    assert reader.stdout
-    assert [reader.stdout.readline() for _ in range(2)] == expected.splitlines(keepends=True)
-    os.killpg(reader.pid, signal.SIGINT)
-    _, error = reader.communicate(timeout=PATIENCE)
-    assert error.strip().endswith("KeyboardInterrupt")
-    removing = re.search(r"`(\.venv/bin/python -c '.*?unlink.*?')`", README)
-    assert removing
-    subprocess.run(typed("$ " + removing[1], bus_name), shell=True, check=True)
-    assert rmp.unlink(bus_name) is False
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_is_run(page: Path) -> None:
+    consoles = blocks(page, "console")
+    for block in blocks(page):
+        assert block.language in {"python", "console", *SHOWN_ONLY}, block
+        if block.language == "python" and block.title:
+            assert any(is_named_in(block.title, console) for console in consoles), f"nothing runs {block.title}"
 
 
-@pytest.mark.parametrize("block", blocks(README + GUIDE + INTEROPERABILITY, "python"))
-def test_the_examples_run(block: str, bus_name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code = block.replace('"readme"', f'"{bus_name}"').replace('"guide"', f'"{bus_name}"')
+def test_the_first_message_is_on_the_first_screen_of_the_readme() -> None:
+    first_screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:50])
+    assert "bus.post(" in first_screen
+    first, second = list(commands(blocks(ROOT / "README.md", "console")[0]))[:2]
+    assert (first[0].split()[:2], second[0].split()[:2]) == (["make", "demo"], ["make", "test"])
+
+
+@pytest.mark.parametrize("block", EXAMPLES)
+def test_the_examples_run(block: Block, bus_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = BUS.sub(bus_name, block.text)
     assert bus_name in code or "temporary_bus(" in code
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "example", "exec"), {"__name__": "__main__"})
     printed = capsys.readouterr().out
-    for line in block.splitlines():  # what a comment behind a print says, but for process ids
-        if (shown := re.search(r"print\(.*\)  # (.+)$", line)) is not None:
-            expected = re.escape(shown[1].removesuffix(": nothing came")).replace("4711", r"\d+")
-            assert re.search(f"^{expected}$", printed, re.MULTILINE), printed
+    # What a comment behind a print says, or in the line below it, but for process ids.
+    for shown in re.findall(r"print\([^\n]*\)(?:  |\n *)# (.+)$", block.text, re.MULTILINE):
+        pattern = re.escape(shown).replace("4711", r"\d+")
+        assert re.search(f"^{pattern}$", printed, re.MULTILINE), printed
 
 
 def test_every_promise_names_tests_that_exist() -> None:
@@ -91,20 +80,58 @@ def test_every_promise_names_tests_that_exist() -> None:
             assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
-        assert target.startswith("https://") or (ROOT / page).parent.joinpath(target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    for test, file in re.findall(r"\[(test_\w+)\]\((?:\.\./)+(tests/\w+\.py)\)", page.read_text()):
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Of the files of the repository; test_site.py looks at those of the site, and at what is behind a #."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        is_of_the_site = target == "changelog.md"  # made from CHANGELOG.md
+        assert target.startswith("https://") or is_of_the_site or page.parent.joinpath(target).exists(), target
 
 
 def test_every_command_of_the_documents_is_a_target() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
-        for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", (ROOT / page).read_text()):
+        for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", page.read_text()):
             assert target in targets, target
 
 
+def test_commands_that_are_not_typed_are_few() -> None:
+    typed = [
+        reason_not_to_type(command) is None
+        for page in WITH_CONSOLES
+        for block in blocks(page, "console")
+        for command, _ in commands(block)
+    ]
+    assert sum(typed) >= 12
+
+
+def test_memory_ordering_names_every_variant_of_the_models_and_what_is_there() -> None:
+    page = (ROOT / "docs" / "explanation" / "memory-ordering.md").read_text()
+    for case in VARIANTS:
+        assert f"`{case.variant}`" in page, case
+    source = "\n".join(path.read_text() for path in (ROOT / "core").rglob("*.[ch]pp"))
+    for place, function in re.findall(r"`(\w+)::(\w+)`", page):
+        assert re.search(rf"\b(class|struct|namespace) {place}\b", source), place
+        assert re.search(rf"\b{function}\(", source), function
+
+
+def test_memory_layout_has_the_offsets_of_the_core() -> None:
+    asserted = re.findall(
+        r"offsetof\(\w+, (\w+)\) == (\d+)", (ROOT / "core/include/toroni/base/layout.hpp").read_text()
+    )
+    page = (ROOT / "docs" / "explanation" / "memory-layout.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|[^`\n]*`(\w+)`", page, re.MULTILINE)
+    assert len(rows) > 10
+    for offset, name in rows:
+        assert offset in {at for field, at in asserted if field == name}, name
+
+
 def test_only_one_version() -> None:
-    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version
-    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {toroni.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert toroni.__version__ == importlib.metadata.version("toroni")

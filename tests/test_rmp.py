@@ -142,7 +142,7 @@ def test_statistics(bus_name: str) -> None:
         ({"capacity": "4 potatoes"}, "KiB, MiB, GiB"),
         ({"max_readers": 0}, "1 to 2048"),
         ({"max_readers": 2049}, "1 to 2048"),
-        ({"role": "king"}, "'both', 'reader' or 'writer'"),
+        ({"role": "king"}, "'both', 'reader', 'writer' or 'observer'"),
         ({"mode": -1}, "mode"),
         ({"mode": 0o1777}, "mode"),
     ],

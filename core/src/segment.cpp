@@ -20,8 +20,8 @@ using base::ErrorCode;
 
 namespace {
 
-// In pieces, and those without signals: tmpfs gives up what it has allocated in a call when a signal comes, so that
-// with signals often enough a large call would never end.
+// In pieces, and those without signals: on older kernels (before 6.9) tmpfs gives up what it has allocated in a call
+// when a signal comes, so that with signals often enough a large one would never end.
 int allocate(int descriptor, std::uint64_t size) {
     constexpr std::uint64_t piece = 16 << 20;  // some milliseconds
     sigset_t all, before;
@@ -78,6 +78,10 @@ std::optional<std::uint64_t> free_bytes_in(const std::string& directory) {
          is_no_tmpfs ? "; mount a tmpfs there (mount -t tmpfs tmpfs " + where + ")" : advice(error));
 }
 
+[[noreturn]] void fail_for_kind(const std::string& path) {
+    throw base::Error(ErrorCode::damaged, path + " is no regular file; remove it, or use another name");
+}
+
 // The kernel would send SIGXFSZ, which ends a program.
 void check_file_limit(const std::string& where, std::uint64_t size) {
     rlimit limit{};
@@ -114,11 +118,13 @@ std::optional<Segment> Segment::open(const std::string& path, Access access) {
     Descriptor descriptor(::open(path.c_str(), mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (descriptor.get() < 0) {
         if (errno == ENOENT) return std::nullopt;
+        // A link, which is not followed; a directory; a socket.
+        if (errno == ELOOP || errno == EISDIR || errno == ENXIO) fail_for_kind(path);
         fail("open " + path + (access == Access::read_write ? " for reading and writing" : " for reading"));
     }
     struct stat status{};
     if (fstat(descriptor.get(), &status) != 0) fail("inspect " + path);
-    if (!S_ISREG(status.st_mode)) throw base::Error(ErrorCode::damaged, path + " is not a regular file");
+    if (!S_ISREG(status.st_mode)) fail_for_kind(path);
     if (status.st_size == 0) {
         throw base::Error(ErrorCode::not_ready, path + " is empty: another process is making it, or died doing so");
     }

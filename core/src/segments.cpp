@@ -31,11 +31,12 @@ void initialize(base::ExtensionIdentity& identity, const char* magic, std::uint6
 
 // Behind what the header tells of there is room for an extension, also one of a later version. Of a file that is
 // longer by far nothing but holes can be meant, and mapping it all would fill them with pages.
-void check_length(const Segment& segment, std::uint64_t told, const std::string& path, const std::string& what) {
+void check_length(const Segment& segment, std::uint64_t told, const std::string& path, const char* what,
+                  std::uint64_t number) {
     constexpr std::uint64_t longest_extension = 1u << 20;
     if (segment.size() >= told && segment.size() - told <= longest_extension) return;
     refuse(path, std::to_string(segment.size()) + " bytes are too " + (segment.size() < told ? "short" : "long") +
-                     " for " + what);
+                     " for " + what + " " + std::to_string(number));
 }
 
 }  // namespace
@@ -117,7 +118,7 @@ base::ExtensionIdentity* check_ring(const Segment& segment, const std::string& p
     if (!is_valid_capacity(capacity)) {
         refuse(path, "its capacity, " + std::to_string(capacity) + ", is not a power of two from 64 to 2^32");
     }
-    check_length(segment, sizeof(base::RingHeader) + capacity, path, "a capacity of " + std::to_string(capacity));
+    check_length(segment, sizeof(base::RingHeader) + capacity, path, "a capacity of", capacity);
     if (!os::looks_like_robust_mutex(header.writer_mutex)) refuse(path, "its writer mutex is not a robust mutex");
     auto* identity =
         find_extension(segment, base::ring_extension_offset(capacity), sizeof(base::RingExtension), base::ring_magic);
@@ -142,8 +143,8 @@ base::ExtensionIdentity* check_reader_info(const Segment& segment, const std::st
         refuse(path, "it has " + std::to_string(readers) + " reader slots, more than " +
                          std::to_string(base::max_readers_limit));
     }
-    check_length(segment, sizeof(base::ReaderInfoHeader) + readers * sizeof(base::ReaderSlot), path,
-                 std::to_string(readers) + " reader slots");
+    check_length(segment, sizeof(base::ReaderInfoHeader) + readers * sizeof(base::ReaderSlot), path, "a max_readers of",
+                 readers);
     return find_extension(segment, base::reader_info_extension_offset(readers),
                           base::reader_info_extension_size(readers), base::reader_info_magic);
 }

@@ -66,9 +66,11 @@ class AsyncWriter(AsyncClosing):
     def post(self, topic: str, *buffers: AnyBuffer, descendants: bool = False) -> None:
         """Queues a message, as `Bus.post` would write it. The payload is copied. It is for the subscriptions of now.
 
+        Also raises what an earlier job raised; this message has not been queued then.
+
         Raises:
-            QueueFull: `limit` messages are queued. Closed: after close().
-            What an earlier job raised; this message has not been queued then.
+            QueueFull: `limit` messages are queued.
+            Closed: after close().
         """
         entry = _Entry(self._bus._encode(topic, *buffers, descendants=descendants))
         with self._changed:
@@ -99,8 +101,10 @@ class AsyncWriter(AsyncClosing):
         Returns:
             False if there was not enough time.
 
+        Also raises what a job raised.
+
         Raises:
-            What a job raised. InUse: in the thread of the asyncio loop that runs the jobs; await `flush_async` there.
+            InUse: in the thread of the asyncio loop that runs the jobs; await `flush_async` there.
             Closed: the writer was closed before everything was written.
         """
         self._refuse_in_own_loop()

@@ -147,7 +147,8 @@ def unlink(name: str) -> bool:
         False if there was no such bus.
 
     Raises:
-        PermissionDenied: it is somebody else's. BusNotReady: another process is making or removing it.
+        PermissionDenied: it is somebody else's.
+        BusNotReady: another process is making or removing it.
     """
     return patiently(lambda: _core._unlink(name, _DIRECTORY))
 

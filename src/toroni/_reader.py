@@ -214,8 +214,7 @@ class Reader(AsyncClosing, _core.TopicReader):
     async def recv_async(self) -> Message:
         """The next message, awaited in a running asyncio loop. Cancelled, it has taken no message.
 
-        Raises:
-            As `recv`.
+        Raises what `recv` raises.
         """
         message = await self._waits.until(self, lambda: self.recv(timeout=0))
         assert message is not None
@@ -224,8 +223,7 @@ class Reader(AsyncClosing, _core.TopicReader):
     async def recv_many_async(self, max: int = 1024) -> list[Message]:
         """What is there now, up to `max` messages; awaits the first one as `recv_async` does.
 
-        Raises:
-            As `recv_many`.
+        Raises what `recv_many` raises.
         """
         return await self._waits.until(self, lambda: self.recv_many(max, timeout=0))
 

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from toroni import __version__
-from toroni.cli import doctor, measuring, publish, rates, subscribe
+from toroni.cli import (
+    doctor,
+    information,
+    listing,
+    measuring,
+    publish,
+    rates,
+    removal,
+    subscribe,
+    top,
+)
 
 app = typer.Typer(
     help="Toroni: brokerless, crash-safe, totally ordered messaging between the processes of one machine.",
@@ -25,6 +35,11 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "tail": subscribe.tail,
     "hz": rates.hz,
     "bw": rates.bw,
+    "ls": listing.ls,
+    "info": information.info,
+    "top": top.top,
+    "rm": removal.rm,
+    "gc": removal.gc,
     "doctor": doctor.doctor,
     "bench": measuring.bench,
 }

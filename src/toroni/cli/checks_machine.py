@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toroni.cli.findings import Finding, ok, problem, warning
-from toroni.cli.sizes import readable_bytes
+from toroni.cli.readable import readable_bytes
 
 _DIRECTORY = Path("/dev/shm")
 _OLDEST_PYTHON = (3, 10)

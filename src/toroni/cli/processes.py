@@ -30,13 +30,20 @@ def is_same(reader: ReaderInfo) -> bool:
 
 
 def program_of(pid: int) -> str:
-    """How it was called, without the directory, and cut if long; "" if that cannot be seen."""
+    """What it runs, with the script where that says more, such as "python3 camera.py"; "" if that cannot be seen."""
     try:
         called = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        name = Path(f"/proc/{pid}/comm").read_bytes().strip()
     except OSError:
         return ""
-    text = printable(os.fsdecode(b" ".join([os.path.basename(called[0]), *called[1:]])))
-    return text if len(text) <= _LONGEST_PROGRAM else text[: _LONGEST_PROGRAM - 3] + "..."
+    arguments = [printable(os.fsdecode(one)) for one in called if one] or [printable(os.fsdecode(name))]
+    program = os.path.basename(arguments[0])
+    if program.startswith("python") and len(arguments) > 1:
+        if arguments[1] == "-m":
+            program += " ".join(["", *arguments[1:3]])
+        elif not arguments[1].startswith("-"):
+            program += f" {os.path.basename(arguments[1])}"
+    return program if len(program) <= _LONGEST_PROGRAM else program[: _LONGEST_PROGRAM - 3] + "..."
 
 
 def described(reader: ReaderInfo) -> str:

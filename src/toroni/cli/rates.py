@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +17,8 @@ from rich.text import Text
 from toroni import Bus, MessagesLost
 from toroni.cli.formats import printable
 from toroni.cli.options import BusName, Descendants, Json, Topics, topics_of
-from toroni.cli.sizes import readable_bytes
+from toroni.cli.readable import readable_bytes
+from toroni.cli.screen import console_for_output
 
 _LINES_AROUND = 6  # of the screen: the table's head and foot
 
@@ -173,7 +173,7 @@ class _View:
 
     def __init__(self, quantity: _Quantity) -> None:
         self._quantity = quantity
-        self._console = Console(highlight=False)
+        self._console = console_for_output()
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
 
     def __enter__(self) -> None:

@@ -35,8 +35,7 @@ def temporary_bus(**options: Any) -> Iterator[Bus]:
     Warns:
         BusLeftWarning: other processes, or readers of this one, still have it open.
 
-    Raises:
-        As `toroni.Bus`.
+    Raises what `toroni.Bus` raises.
     """
     with temporary_name() as name, Bus(name, **options) as bus:
         yield bus

@@ -1,0 +1,67 @@
+"""`toroni ls`: the buses of this machine."""
+
+from __future__ import annotations
+
+import json as json_format
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from toroni import buses
+from toroni.cli.formats import printable
+from toroni.cli.inspection import Inspection, inspect, to_json
+from toroni.cli.options import Json
+from toroni.cli.readable import readable_age, readable_bytes
+from toroni.cli.screen import console_for_output
+
+
+def ls(json: Json = False) -> int:
+    """Lists the buses of this machine.
+
+    LAG is that of the reader which is furthest behind, in percent of the ring. WRITERS are processes that could write
+    and are no readers. IN USE says whether any process has the bus open; other users' processes cannot be looked at.
+    """
+    found = inspect(buses())
+    if json:
+        print(json_format.dumps([to_json(one) for one in found]))
+        return 0
+    if not found:
+        print("there is no bus on this machine")
+        return 0
+    console = console_for_output()
+    console.print(_table(found))
+    _print_problems(console, found)
+    return 0
+
+
+def _table(found: list[Inspection]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("BUS", overflow="fold")
+    for head in ("SIZE", "MESSAGES", "LAG", "READERS", "WRITERS", "AGE"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("IN USE", no_wrap=True)
+    for bus in found:
+        use = {True: "yes", False: "no", None: "unknown"}[bus.is_in_use]
+        if bus.statistics is None:
+            table.add_row(Text(printable(bus.name)), readable_bytes(bus.memory), "", "", "", "", "", use)
+            continue
+        living = sum(one.alive for one in bus.readers)
+        dead = len(bus.readers) - living
+        table.add_row(
+            Text(printable(bus.name)),
+            readable_bytes(bus.statistics.capacity),
+            f"{bus.statistics.messages:,}",
+            f"{bus.lag_percent:.0f} %" if living else "",
+            f"{living} + {dead} dead" if dead else str(living),
+            str(len(bus.writers)),
+            "" if bus.age is None else readable_age(bus.age),
+            use,
+        )
+    return table
+
+
+def _print_problems(console: Console, found: list[Inspection]) -> None:
+    for bus in found:
+        if bus.problem is not None:
+            console.print(Text(f"{printable(bus.name)}: {printable(bus.problem)}", style="yellow"))
