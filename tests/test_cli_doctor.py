@@ -478,7 +478,7 @@ def test_a_reader_that_is_not_woken(bus_name: str) -> None:
 
 def test_readers_that_sleep_and_have_read_everything(bus_name: str) -> None:
     with Bus(bus_name) as bus, started("sub", bus_name) as subscriber:
-        wait_until(bus.readers, "it reads")
+        wait_until(lambda: any(one.waiting for one in bus.readers()), "it sleeps")  # it has subscribed, too
         bus.post("/t", b"x")
         assert subscriber.stdout is not None
         assert subscriber.stdout.readline() == b"/t x\n"
