@@ -18,13 +18,19 @@ struct Session {
           writer(memory),
           notifier(std::move(custom)),
           notifier_is_custom(notifier != nullptr) {
-        if (!notifier) notifier = blocking::make_notifier(memory->notifier());
+        if (!notifier) notifier = blocking::make_notifier(way());
     }
     [[nodiscard]] std::unique_ptr<blocking::Listener> listen() {
         if (auto custom = std::dynamic_pointer_cast<CustomNotifier>(notifier)) {
             return std::make_unique<CustomListener>(std::move(custom));
         }
         return blocking::make_listener(memory, watchers);
+    }
+
+    // Who only looks notifies nobody, and needs nothing for it.
+    [[nodiscard]] base::NotifierAddress way() const {
+        const bool looks_only = memory->role() == ring::Role::observer;
+        return looks_only ? base::NotifierAddress{.kind = base::NotifierKind::poll} : memory->notifier();
     }
 
     std::shared_ptr<ring::Memory> memory;

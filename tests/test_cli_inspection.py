@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from command_line import fail, run, started, succeed
 from namespaces import needs_root, with_shared_memory
+from pipe_notifier import PipeNotifier
 from toroni import Bus, buses, unlink
 
 pytest.importorskip("typer", reason="of the extra `cli`")
@@ -182,6 +183,12 @@ def test_info_makes_nothing(bus_name: str) -> None:
     assert fail(1, "info", bus_name) == f"toroni: there is no bus '{bus_name}'\n"
     assert "slash" in fail(1, "info", "a/b")
     assert bus_name not in buses()
+
+
+def test_a_bus_with_a_notifier_of_the_applications_own(bus_name: str, tmp_path: Path) -> None:
+    with closing(PipeNotifier(str(tmp_path))) as own, Bus(bus_name, notifier=own):
+        assert "custom" in succeed("info", bus_name)
+        assert listed(bus_name)["notifier"] == "custom"
 
 
 def test_a_multicast_bus(bus_name: str) -> None:

@@ -255,7 +255,7 @@ def test_as_they_come_and_what_was_missed(bus_name: str) -> None:
         Bus(bus_name, capacity="4 KiB", backpressure=lambda slow: "overwrite") as bus,
         started("sub", bus_name, "--json", "-n", "3") as subscriber,
     ):
-        wait_until(bus.readers)
+        wait_until(lambda: any(one.waiting for one in bus.readers()))  # then the subscription counts
         bus.post("/t", b"first")
         assert subscriber.stdout is not None
         assert json.loads(subscriber.stdout.readline())["data"] == "first"
@@ -300,7 +300,7 @@ def test_who_reads_the_output_goes(bus_name: str, command: list[str]) -> None:
 
 def test_a_bus_that_is_removed_meanwhile(bus_name: str) -> None:
     with Bus(bus_name) as bus, started("sub", bus_name, "-n", "1") as subscriber:
-        wait_until(bus.readers)
+        wait_until(lambda: any(one.waiting for one in bus.readers()))  # then the subscription counts
         unlink(bus_name)
         assert subscriber.stderr is not None
         assert "was removed" in subscriber.stderr.readline().decode()
@@ -310,7 +310,7 @@ def test_a_bus_that_is_removed_meanwhile(bus_name: str) -> None:
 
 def test_interrupted_while_it_waits(bus_name: str) -> None:
     with Bus(bus_name) as bus, started("sub", bus_name) as subscriber:
-        wait_until(bus.readers)
+        wait_until(lambda: any(one.waiting for one in bus.readers()))  # then the subscription counts
         subscriber.send_signal(signal.SIGINT)
         output = subscriber.communicate(timeout=30)
         assert (subscriber.returncode, output) == (130, (b"", b""))
@@ -370,7 +370,7 @@ def test_rates_are_counts(bus_name: str) -> None:
     """All messages of a burst are counted, each once, whatever the clock says."""
     with Bus(bus_name, capacity="1 MiB") as bus:
         with started("hz", bus_name, "--every", "0.2", "-n", "10", "--json") as counting:
-            wait_until(bus.readers)
+            wait_until(lambda: any(one.waiting for one in bus.readers()))  # then the subscription counts
             for number in range(300):
                 bus.post_many([(f"/{number % 3}", bytes(64))] * 100)
             reports = [json.loads(line) for line in counting.communicate(timeout=60)[0].splitlines()]
@@ -391,7 +391,7 @@ def test_rates_in_lines_and_on_a_terminal(bus_name: str, command: str, unit: str
             started(command, bus_name, "-n", "2", "--every", "0.3", stdout=terminal) as table,
         ):
             os.close(terminal)
-            wait_until(lambda: len(bus.readers()) == 2)
+            wait_until(lambda: sum(one.waiting for one in bus.readers()) == 2)
             bus.post("/loud[bold]", bytes(1000))
             shown = lines.communicate(timeout=30)[0].decode()
             assert lines.returncode == 0

@@ -186,7 +186,7 @@ std::shared_ptr<Memory> Memory::open(const Options& options) {
     auto memory = std::make_shared<Memory>(std::move(*ring), std::move(info), options, paths.ring);
     check_same(paths.ring, "a capacity of", memory->capacity(), options.capacity);
     check_same(paths.reader_info, "max_readers", memory->max_readers(), options.max_readers);
-    check_same_notifier(paths.ring, memory->notifier(), options.notifier);
+    if (options.role != Role::observer) check_same_notifier(paths.ring, memory->notifier(), options.notifier);
     return memory;
 }
 

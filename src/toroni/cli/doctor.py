@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_format
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from io import TextIOWrapper
 from typing import Annotated
@@ -16,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from toroni import Bus, BusDamaged, BusMismatch, InvalidArgument, Multicast, ToroniError
+from toroni import Bus, BusDamaged, InvalidArgument, Multicast, ToroniError
 from toroni.cli import checks_bus, checks_files, checks_machine
 from toroni.cli.findings import Finding, Result, ok, problem, problem_of, warning
 from toroni.cli.formats import printable
@@ -80,26 +79,8 @@ def _open(name: str) -> Bus | ToroniError:
         return Bus(name, role="observer")
     except InvalidArgument as error:
         raise CommandError(str(error)) from None
-    except BusMismatch as error:
-        with suppress(ToroniError):  # a bus with a notifier of the application's own, of which an observer has no use
-            return Bus(name, role="observer", notifier=_NoNotifier())
-        return error
     except ToroniError as error:
         return error
-
-
-class _NoNotifier:
-    """Stands in for that of an application: an observer neither wakes nor waits."""
-
-    def notify(self) -> None:
-        """Nobody."""
-
-    def wait(self, timeout: float) -> None:
-        """Never."""
-
-    def fileno(self) -> int:
-        """There is none."""
-        return -1
 
 
 def _of_bus(name: str, opened: Bus | ToroniError) -> _Named:
