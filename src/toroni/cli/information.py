@@ -6,6 +6,7 @@ import datetime
 import json as json_format
 from collections.abc import Iterator, Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +16,7 @@ from toroni.cli.inspection import Inspection, inspect, notifier_text, to_json
 from toroni.cli.options import BusName, Json
 from toroni.cli.processes import program_of
 from toroni.cli.readable import readable_age, readable_bytes
-from toroni.cli.screen import console_for_output
+from toroni.cli.screen import WIDE, console_for_output, table_for
 
 
 def info(bus: BusName, json: Json = False) -> int:
@@ -35,7 +36,7 @@ def info(bus: BusName, json: Json = False) -> int:
     console.print(facts)
     if found.readers:
         console.print()
-        console.print(_readers(found.readers))
+        console.print(_readers(found.readers, console))
     return 0
 
 
@@ -71,24 +72,27 @@ def _process(pid: int) -> str:
     return f"{pid} ({program})" if program else str(pid)
 
 
-def _readers(readers: Sequence[ReaderInfo]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def _readers(readers: Sequence[ReaderInfo], console: Console) -> Table:
+    is_wide = console.width >= WIDE
+    table = table_for(console)
     table.add_column("PID", justify="right", no_wrap=True)
-    table.add_column("PROGRAM", overflow="ellipsis", no_wrap=True)
-    table.add_column("LABEL", overflow="ellipsis", no_wrap=True)
+    if is_wide:
+        table.add_column("PROGRAM", ratio=1, overflow="ellipsis", no_wrap=True)
+    table.add_column("LABEL", ratio=1, overflow="ellipsis", no_wrap=True)
     table.add_column("STATE", no_wrap=True)
-    for head in ("LAG", "", "MESSAGES", "LOSSES"):
+    for head in ("LAG", *(["", "MESSAGES"] if is_wide else [""]), "LOSSES"):
         table.add_column(head, justify="right", no_wrap=True)
     for one in readers:
+        lost = f" ({readable_bytes(one.lost_bytes)})" if one.losses and is_wide else ""
         table.add_row(
             str(one.pid or "?"),
-            Text(printable(program_of(one.pid)) if one.alive and one.pid else ""),
+            *([Text(printable(program_of(one.pid)) if one.alive and one.pid else "")] if is_wide else []),
             Text(printable(one.label)),
             state_of(one),
-            readable_bytes(one.lag),
-            f"{one.lag_percent:.0f} %",
-            f"{one.messages:,}",
-            f"{one.losses:,}" + (f" ({readable_bytes(one.lost_bytes)})" if one.losses else ""),
+            readable_bytes(one.lag) if one.alive else "",
+            f"{one.lag_percent:.0f} %" if one.alive else "",
+            *([f"{one.messages:,}"] if is_wide else []),
+            f"{one.losses:,}{lost}",
         )
     return table
 

@@ -13,7 +13,7 @@ from toroni.cli.formats import printable
 from toroni.cli.inspection import Inspection, inspect, to_json
 from toroni.cli.options import Json
 from toroni.cli.readable import readable_age, readable_bytes
-from toroni.cli.screen import console_for_output
+from toroni.cli.screen import WIDE, console_for_output, table_for
 
 
 def ls(json: Json = False) -> int:
@@ -30,32 +30,40 @@ def ls(json: Json = False) -> int:
         print("there is no bus on this machine")
         return 0
     console = console_for_output()
-    console.print(_table(found))
+    console.print(_table(found, console))
     _print_problems(console, found)
     return 0
 
 
-def _table(found: list[Inspection]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("BUS", overflow="fold")
-    for head in ("SIZE", "MESSAGES", "LAG", "READERS", "WRITERS", "AGE"):
+def _table(found: list[Inspection], console: Console) -> Table:
+    is_wide = console.width >= WIDE
+    table = table_for(console)
+    table.add_column("BUS", ratio=1, no_wrap=True, overflow="ellipsis")
+    for head in (
+        "SIZE",
+        *(["MESSAGES"] if is_wide else []),
+        "LAG",
+        "READERS",
+        *(["WRITERS", "AGE"] if is_wide else []),
+    ):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("IN USE", no_wrap=True)
     for bus in found:
         use = {True: "yes", False: "no", None: "unknown"}[bus.is_in_use]
-        if bus.statistics is None:
-            table.add_row(Text(printable(bus.name)), readable_bytes(bus.memory), "", "", "", "", "", use)
-            continue
-        living = sum(one.alive for one in bus.readers)
-        dead = len(bus.readers) - living
+        name, dead, living = Text(printable(bus.name)), 0, 0
+        size, messages, age = readable_bytes(bus.memory), "", ""
+        if bus.statistics is not None:
+            living = sum(one.alive for one in bus.readers)
+            dead = len(bus.readers) - living
+            size, messages = readable_bytes(bus.statistics.capacity), f"{bus.statistics.messages:,}"
+            age = "" if bus.age is None else readable_age(bus.age)
         table.add_row(
-            Text(printable(bus.name)),
-            readable_bytes(bus.statistics.capacity),
-            f"{bus.statistics.messages:,}",
-            f"{bus.lag_percent:.0f} %" if living else "",
+            name,
+            size,
+            *([messages] if is_wide else []),
+            f"{min(bus.lag_percent, 999):.0f} %" if living else "",
             f"{living} + {dead} dead" if dead else str(living),
-            str(len(bus.writers)),
-            "" if bus.age is None else readable_age(bus.age),
+            *([str(len(bus.writers)), age] if is_wide else []),
             use,
         )
     return table

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.table import Table
 
 _WIDTH_OF_NO_TERMINAL = 200
+WIDE = 80
+"""Columns, below which a table leaves something out."""
 
 
 class _Output(Console):
@@ -19,3 +22,8 @@ def console_for_output() -> Console:
     if not console.is_terminal:
         console.width = _WIDTH_OF_NO_TERMINAL
     return console
+
+
+def table_for(console: Console) -> Table:
+    """On a terminal as wide as that, so that columns with a ratio give way, and not the others."""
+    return Table(box=None, pad_edge=False, header_style="bold", expand=console.is_terminal)
