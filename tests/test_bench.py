@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -194,7 +195,8 @@ def test_summary_is_of_the_worst_loss_and_the_median_rate() -> None:
     rounds = [Outcome(rate=1.0), Outcome(rate=9.0, loss=0.5, disordered=2), Outcome(rate=2.0), Outcome(error="hangs")]
     summary = summarize(rounds)
     assert (summary.rate, summary.rate_range, summary.loss) == (2.0, (1.0, 9.0), 0.5)
-    assert report.faults(summary) == ["lost 50 %", "2 out of order", "error"]
+    assert report.faults(summary) == ["lost 50 %", "error"]
+    assert report.faults(replace(summary, loss=0.0)) == ["2 out of order", "error"]
 
 
 def test_ratios_compare_like_with_like() -> None:

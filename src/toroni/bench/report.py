@@ -89,7 +89,8 @@ def faults(summary: Summary) -> list[str]:
     found = []
     if summary.loss:
         found.append(f"lost {max(summary.loss * 100, 0.01):.2g} %")
-    if summary.disordered:
+    # Numbers go round: a gap of more than half of them looks like disorder.
+    if summary.disordered and not summary.loss:
         found.append(f"{summary.disordered} out of order")
     if summary.damaged:
         found.append(f"{summary.damaged} damaged")
