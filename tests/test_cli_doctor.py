@@ -344,7 +344,7 @@ def test_a_damaged_bus(bus_name: str) -> None:
     found = doctor(bus_name, status=1)
     assert list(found)[-1] == "opening"
     assert "not a usable Toroni segment" in found["opening"]["text"]
-    assert "unlink" in found["opening"]["remedy"]
+    assert f"`toroni rm {bus_name}` removes it" in found["opening"]["remedy"]
 
 
 def test_a_bus_of_another_pid_namespace(bus_name: str) -> None:
@@ -438,6 +438,10 @@ def test_readers_that_are_dead_stopped_or_slow(bus_name: str) -> None:
         assert str(slow.pid) not in found["stopped-readers"]["text"]
         assert re.match(rf"far behind: pid {slow.pid} \(slow\W+31m\[red\], ", found["slow-readers"]["text"])
         assert re.search(r"\), ([5-9]\d|100) % of the ring behind$", found["slow-readers"]["text"])
+        (line,) = [line for line in succeed("info", bus_name).splitlines() if line.startswith(str(stopped.pid))]
+        assert line.split()[-7] == "stopped"
+        said = json.loads(succeed("info", bus_name, "--json"))["readers"]
+        assert [one["pid"] for one in said if one["stopped"]] == [stopped.pid]
         shown = run("doctor", bus_name)
         assert b"\x1b" not in shown.stdout
         assert b"[red]" in shown.stdout
@@ -503,20 +507,29 @@ def test_a_writer_that_is_stuck_or_stopped_with_the_mutex(bus_name: str, tmp_pat
         assert found["result"] == "problem"
         assert f"pid {holder.pid} (" in found["text"]
         assert f"kill -CONT {holder.pid} " in found["remedy"]
+        assert f"), stopped: kill -CONT {holder.pid} " in succeed("info", bus_name)
         holder.kill()
         assert doctor(bus_name)["writers"]["result"] == "OK"
 
 
 def test_users_of_an_earlier_bus_of_this_name(bus_name: str) -> None:
-    with Bus(bus_name), peers() as start:
-        reader = start(read_one, bus_name, "")
-        reader.receive()
+    # An observer, such as `toroni top`, is none.
+    with Bus(bus_name), Bus(bus_name, role="observer"), peers() as start:
+        users = [start(read_one, bus_name, ""), start(open_to_write, bus_name)]
+        for user in users:
+            user.receive()
         assert doctor(bus_name)["name"]["result"] == "OK"
         unlink(bus_name)
         with Bus(bus_name):
             found = doctor(bus_name)["name"]
             assert found["result"] == "warning"
-            assert found["text"].endswith(f": pid {reader.pid}")
+            assert found["text"].endswith(": pid " + ", ".join(str(pid) for pid in sorted(user.pid for user in users)))
+
+
+def open_to_write(pipe: Connection, name: str) -> None:
+    with Bus(name, role="writer"):
+        pipe.send("ready")
+        pipe.recv()
 
 
 def test_a_foreign_bus(bus_name: str) -> None:

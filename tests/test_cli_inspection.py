@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from pipe_notifier import PipeNotifier
 from toroni import Bus, buses, unlink
 
 pytest.importorskip("typer", reason="of the extra `cli`")
+
+from toroni.cli.attached import hides_processes
 
 
 @contextmanager
@@ -51,6 +54,15 @@ def alone(*commands: list[str]) -> str:
             subprocess.run([sys.executable, "-m", "toroni", *arguments], check=True)
     """
     return with_shared_memory(script, "size=64m")
+
+
+def read_until(descriptor: int, words: bytes) -> None:
+    """Reads on until that has come."""
+    read = b""
+    while words not in read:
+        more = os.read(descriptor, 4096)
+        assert more, read
+        read += more
 
 
 def listed(bus: str) -> dict[str, object]:
@@ -137,11 +149,50 @@ sys.exit(main(sys.argv[1:]))
         assert "Permission denied" in found["problem"]
         assert found["in_use"] is None
         assert "cannot be seen" in json.loads(as_nobody("gc", bus_name, "--yes", "--json").stdout)["kept"][bus_name]
-        for command in ("info", "rm"):
-            failed = as_nobody(command, bus_name)
+        for command, words in (
+            (["info"], "Permission denied"),
+            (["rm"], "cannot be seen; --force "),
+            (["rm", "--force"], "Permission denied"),
+        ):
+            failed = as_nobody(*command, bus_name)
             assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
             assert failed.stderr.startswith("toroni: ")
+            assert words in failed.stderr
         assert bus_name in buses()
+
+
+@pytest.mark.parametrize(
+    ("options", "hides"),
+    [("rw", False), ("rw,hidepid=0", False), ("rw,gid=5,hidepid=2", True), ("rw,hidepid=off", False)],
+)
+def test_processes_that_are_not_even_listed(options: str, hides: bool) -> None:
+    line = "22 28 0:21 {} {} rw,nosuid shared:5 - proc proc {}\n"
+    mounts = line.format("/", "/proc", options) + line.format("/", "/elsewhere", "rw,hidepid=2")
+    assert hides_processes(mounts) is hides
+
+
+def test_where_there_is_no_terminal_nothing_is_cut() -> None:
+    name = "long" * 50
+    shown = alone(["pub", name, "/t", "x"], ["ls"]).splitlines()
+    assert shown[1].startswith(f"{name}  4.0 MiB ")
+    assert shown[1].rstrip().endswith("  no")
+
+
+def test_the_reference_has_all_keys(bus_name: str) -> None:
+    reference = (Path(__file__).parent.parent / "docs/reference/cli.md").read_text()
+    tables = reference.split("| key |")[1:]
+    explained = [
+        {
+            key
+            for row in table.splitlines()[2:]
+            if row.startswith("| ")
+            for key in re.findall("`(\\w+)`", row.split("|")[1])
+        }
+        for table in tables
+    ]
+    with Bus(bus_name) as bus, bus.subscribe("/t"):
+        said = json.loads(succeed("info", bus_name, "--json"))
+    assert explained == [set(said), set(said["readers"][0]), set(said["processes"][0])]
 
 
 # ---- info
@@ -253,6 +304,19 @@ def test_it_asks(bus_name: str, answer: str, removed: bool) -> None:
     assert (bus_name not in buses()) is removed
 
 
+def test_it_asks_where_only_programs_read_its_output(bus_name: str) -> None:
+    Bus(bus_name).close()
+    leader, terminal = pty.openpty()
+    with started("gc", bus_name, "--json", stdin=terminal) as asking:
+        os.close(terminal)
+        os.write(leader, b"y\n")
+        output, asked = asking.communicate(timeout=30)
+        assert json.loads(output) == {"unused": [bus_name], "removed": [bus_name], "kept": {}}
+        assert f"  {bus_name}  4.0 MiB, 0 messages" in asked.decode()
+        assert "Remove it?" in asked.decode()
+    os.close(leader)
+
+
 def test_everything_that_is_garbage() -> None:
     shown = alone(["pub", "a", "/t", "x"], ["pub", "b", "/t", "x"], ["gc", "--yes"], ["ls"])
     assert "removed 2, which frees 8.0 MiB" in shown
@@ -265,12 +329,46 @@ def test_interrupted_while_it_asks(bus_name: str) -> None:
     with started("gc", bus_name, stdin=terminal) as asking:
         os.close(terminal)
         assert asking.stdout is not None
-        asking.stdout.readline()
+        read_until(asking.stdout.fileno(), b"Remove it?")
         asking.send_signal(signal.SIGINT)
-        asking.communicate(timeout=30)
-        assert asking.returncode != 0
+        said = asking.communicate(timeout=30)[1]
+        assert (asking.returncode, said) == (130, b"")
     os.close(leader)
     assert bus_name in buses()
+
+
+def test_no_answer_is_no(bus_name: str) -> None:
+    Bus(bus_name).close()
+    leader, terminal = pty.openpty()
+    with started("gc", bus_name, stdin=terminal) as asking:
+        os.close(terminal)
+        os.write(leader, b"\x04")
+        shown, said = asking.communicate(timeout=30)
+        assert (asking.returncode, said) == (0, b"")
+        assert b"Remove it?" in shown
+    os.close(leader)
+    assert bus_name in buses()
+
+
+def test_what_cannot_be_removed() -> None:
+    """Each bus is tried, and each reason is said."""
+    script = """
+        import subprocess, sys
+        def run(*arguments, status=0):
+            done = subprocess.run([sys.executable, "-m", "toroni", *arguments], capture_output=True, text=True)
+            assert done.returncode == status, done
+            return done
+        for name in ("a", "b"):
+            Bus(name).close()
+        subprocess.run(["mount", "-o", "remount,ro", "/dev/shm"], check=True)
+        for command in (["gc", "--yes"], ["rm", "a", "b"]):
+            done = run(*command, status=1)
+            assert done.stderr.count("\\n") == done.stderr.count("Read-only file system") == 2, done
+        import json
+        said = json.loads(run("gc", "--yes", "--json", status=1).stdout)
+        print(said["unused"], said["removed"], list(said["kept"]))
+    """
+    assert with_shared_memory(script, "size=64m") == "['a', 'b'] [] ['a', 'b']\n"
 
 
 def test_output_that_nobody_reads(bus_name: str) -> None:

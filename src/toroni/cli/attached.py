@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from toroni.cli.processes import program_of
+
+# Who takes part has opened one of the two files for writing, at least.
+_OTHERS_MAY_WRITE = 0o022
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class Attached:
 
     Attributes:
         processes: they, by pid.
-        is_certain: whether there can be no others. Those of other users cannot be looked at, but some buses they
-            could not have opened.
+        is_certain: whether there can be no others, except the administrator's. Those of other users cannot be looked
+            at, but some buses they could not have opened.
     """
 
     processes: Sequence[Process]
@@ -58,8 +62,8 @@ def find_attached(buses: Iterable[str]) -> dict[str, Attached]:
                 continue
             device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
             inodes[device, status.st_ino] = bus, number == 0
-            private[bus] &= status.st_uid == os.geteuid() and not status.st_mode & 0o077
-    sees_all = True
+            private[bus] &= status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_MAY_WRITE
+    sees_all = not hides_processes(Path("/proc/self/mountinfo").read_text(errors="replace"))
     for pid, mappings in _all_mappings():
         if mappings is None:
             sees_all = False
@@ -76,6 +80,15 @@ def find_attached(buses: Iterable[str]) -> dict[str, Attached]:
         )
         for bus, processes in found.items()
     }
+
+
+def hides_processes(mounts: str) -> bool:
+    """Whether /proc is mounted so that those of other users are not even listed there: hidepid= of proc(5)."""
+    for line in mounts.splitlines():
+        before, _, behind = line.partition(" - ")
+        if before.split()[4] == "/proc" and re.search(r"\bhidepid=(?!0\b|off\b)", behind):
+            return True
+    return False
 
 
 def _all_mappings() -> Iterator[tuple[int, list[tuple[str, int, bool]] | None]]:

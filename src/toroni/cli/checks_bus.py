@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from toroni import Bus, Multicast, ReaderInfo
 from toroni.cli import processes
+from toroni.cli.attached import files_of
 from toroni.cli.findings import Finding, ok, problem, warning
 from toroni.cli.multicast import why_no_multicast
 
@@ -37,7 +38,7 @@ def name(bus: Bus) -> Finding:
     if bus.stats().is_unlinked:
         text = "removed meanwhile: who has it open goes on, who opens the name now makes another one"
         return warning(text, "start all its processes anew")
-    others = processes.users_of_removed(f"/dev/shm/toroni-{bus.name}-rb")
+    others = processes.users_of_removed(map(str, files_of(bus.name)))
     if others:
         numbers = ", ".join(map(str, others))
         text = f"other processes use an earlier bus of this name, which was removed: pid {numbers}"

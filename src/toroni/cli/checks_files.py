@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toroni import buses
+from toroni.cli.attached import files_of
 from toroni.cli.findings import Finding, ok, problem, warning
 from toroni.cli.formats import printable
 
@@ -19,12 +20,12 @@ _READ, _WRITE = 4, 2  # of a mode, for one class of users
 
 def existence(name: str) -> Finding:
     """Whether both files are there."""
-    missing = [file for file in _files(name) if not file.exists()]
+    missing = [file for file in files_of(name) if not file.exists()]
     if not missing:
         return ok("both files are there")
     if len(missing) == 1:
         text = f"half a bus: {printable(str(missing[0]))} is missing, as its maker or remover was killed"
-        return problem(text, "the next process that opens it makes it anew; or toroni.unlink removes the rest")
+        return problem(text, "the next process that opens it makes it anew; or `toroni rm` removes the rest")
     there = [printable(one) for one in buses()]
     more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
     listed = f"there are {', '.join(there[:_MOST_NAMED])}{more}" if there else "there are no others"
@@ -33,7 +34,7 @@ def existence(name: str) -> Finding:
 
 def rights(name: str) -> Finding:
     """What this user may do, and what others may."""
-    ring, info = _files(name)
+    ring, info = files_of(name)
     try:
         status, mode_of_info = ring.stat(), info.stat().st_mode
     except OSError as error:
@@ -54,10 +55,6 @@ def rights(name: str) -> Finding:
     if ours == "look on":
         return warning(text, f"run as {owner} to read or post; or have it made with mode=0o660 and group= one of ours")
     return ok(text)
-
-
-def _files(name: str) -> tuple[Path, Path]:
-    return Path(f"/dev/shm/toroni-{name}-rb"), Path(f"/dev/shm/toroni-{name}-ri")
 
 
 def _accessible(file: Path) -> int:

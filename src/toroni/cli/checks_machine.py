@@ -86,7 +86,7 @@ def _file_system(directory: Path) -> str:
 def free_memory() -> Finding:
     """Room in /dev/shm, for bytes and for files."""
     status = os.statvfs(_DIRECTORY)
-    remedy = f"remove unused buses (toroni.unlink), or mount -o remount,size=... {_DIRECTORY}; docker: --shm-size=1g"
+    remedy = f"remove unused buses (`toroni gc`), or mount -o remount,size=... {_DIRECTORY}; docker: --shm-size=1g"
     if not status.f_blocks:  # size=0
         return ok(f"{_DIRECTORY} has no limit")
     size, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
@@ -96,7 +96,7 @@ def free_memory() -> Finding:
     if status.f_files and status.f_favail < _FEW_INODES:
         text = f"{_DIRECTORY} may hold {status.f_favail} more files; a bus is two"
         return (problem if status.f_favail < 2 else warning)(
-            text, f"remove unused buses (toroni.unlink), or mount -o remount,nr_inodes=... {_DIRECTORY}"
+            text, f"remove unused buses (`toroni gc`), or mount -o remount,nr_inodes=... {_DIRECTORY}"
         )
     if free < _FEW_BYTES:
         return warning(f"only {text}; a bus of the usual size takes 4 MiB", remedy)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json as json_format
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from io import TextIOWrapper
+from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +19,7 @@ from toroni.cli.findings import Finding, Result, ok, problem, problem_of, warnin
 from toroni.cli.formats import printable
 from toroni.cli.multicast import why_no_multicast
 from toroni.cli.options import CommandError
+from toroni.cli.screen import console_for_output
 from toroni.cli.trials import trials
 
 _COLOURS: dict[Result, str] = {"OK": "green", "warning": "yellow", "problem": "bold red"}
@@ -92,7 +91,7 @@ def _of_bus(name: str, opened: Bus | ToroniError) -> _Named:
     if isinstance(opened, ToroniError):
         found = problem_of(opened)
         if isinstance(opened, BusDamaged):
-            found = problem(str(opened), f"toroni.unlink({name!r}) removes it; then start its processes anew")
+            found = problem(str(opened), f"`toroni rm {quote(name)}` removes it; then start its processes anew")
         yield "opening", found
         return
     with opened:
@@ -140,10 +139,9 @@ class _Shown(_Collected):
 
     def __init__(self) -> None:
         super().__init__()
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # labels of others, where the encoding is ASCII
-        self._console = Console(highlight=False)
-        self._console.width = min(self._console.width, _WIDEST)
+        self._console = console_for_output()
+        if self._console.is_terminal:
+            self._console.width = min(self._console.width, _WIDEST)
 
     def head(self, text: str) -> None:
         self._line(Text(text, "bold"))

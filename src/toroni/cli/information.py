@@ -13,16 +13,17 @@ from rich.text import Text
 from toroni import Bus, ReaderInfo
 from toroni.cli.formats import printable
 from toroni.cli.inspection import Inspection, inspect, notifier_text, to_json
-from toroni.cli.options import BusName, Json
-from toroni.cli.processes import program_of
+from toroni.cli.options import BusName, JsonDocument
+from toroni.cli.processes import is_same, is_stopped, program_of
 from toroni.cli.readable import readable_age, readable_bytes
 from toroni.cli.screen import WIDE, console_for_output, table_for
 
 
-def info(bus: BusName, json: Json = False) -> int:
+def info(bus: BusName, json: JsonDocument = False) -> int:
     """Shows a bus's configuration, counters and readers, and who holds its writer lock.
 
-    Takes no part in it, and no slot. Exit status: 0; 1 if there is no such bus, or it cannot be opened.
+    Takes no part in it, and no slot. With --json, one object, whose keys docs/reference/cli.md explains. Exit
+    status: 0; 1 if there is no such bus, or it cannot be opened.
     """
     Bus(bus, role="observer").close()  # raises, where that is so
     (found,) = inspect([bus])
@@ -60,7 +61,7 @@ def _facts(bus: Inspection) -> Iterator[tuple[str, str]]:
     yield "slow readers", f"met by writers {statistics.backpressure:,} times, {overtaken}"
     yield "losses", f"{statistics.losses:,} of all readers so far"
     yield "wake-ups", f"{statistics.notifications:,}"
-    yield "writer lock", _process(statistics.lock_holder) if statistics.lock_holder else "free"
+    yield "writer lock", holder_of_lock(statistics.lock_holder)
     yield "readers", f"{sum(one.alive for one in bus.readers)} of at most {statistics.max_readers}"
     processes = ", ".join(_process(one.pid) + ("" if one.may_write else " reads") for one in bus.attached.processes)
     unseen = "" if bus.attached.is_certain else "; other users' processes cannot be seen"
@@ -97,9 +98,19 @@ def _readers(readers: Sequence[ReaderInfo], console: Console) -> Table:
     return table
 
 
+def holder_of_lock(pid: int) -> str:
+    """Who it is, and whether it does not go on; 0 is nobody."""
+    if not pid:
+        return "free"
+    stopped = f", stopped: kill -CONT {pid} lets it go on" if is_stopped(pid) else ""
+    return f"held by {_process(pid)}{stopped}"
+
+
 def state_of(reader: ReaderInfo) -> str:
     """In a word or two."""
     if not reader.alive:
         return "dead"
     state = "waits" if reader.waiting else "reads" if reader.active else "starts"
+    if is_same(reader) and is_stopped(reader.pid):
+        state = "stopped"
     return f"{state}, foreign" if reader.foreign else state

@@ -13,7 +13,7 @@ from typing import Any
 
 from toroni import Bus, BusMismatch, Multicast, ReaderInfo, Statistics, ToroniError
 from toroni.cli.attached import Attached, Process, files_of, find_attached
-from toroni.cli.processes import program_of
+from toroni.cli.processes import is_same, is_stopped, program_of
 
 _AT_ONCE = 16  # one that somebody is making is waited for, for some seconds
 
@@ -133,6 +133,7 @@ def to_json(bus: Inspection) -> dict[str, Any]:
         "readers": [
             {
                 "program": program_of(one.pid) if one.alive and one.pid else "",
+                "stopped": is_same(one) and is_stopped(one.pid),
                 **{name: getattr(one, name) for name in _READER_NAMES},
             }
             for one in bus.readers

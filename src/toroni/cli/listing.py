@@ -11,16 +11,17 @@ from rich.text import Text
 from toroni import buses
 from toroni.cli.formats import printable
 from toroni.cli.inspection import Inspection, inspect, to_json
-from toroni.cli.options import Json
+from toroni.cli.options import JsonDocument
 from toroni.cli.readable import readable_age, readable_bytes
 from toroni.cli.screen import WIDE, console_for_output, table_for
 
 
-def ls(json: Json = False) -> int:
+def ls(json: JsonDocument = False) -> int:
     """Lists the buses of this machine.
 
     LAG is that of the reader which is furthest behind, in percent of the ring. WRITERS are processes that could write
     and are no readers. IN USE says whether any process has the bus open; other users' processes cannot be looked at.
+    With --json, one list of objects like that of `toroni info`. Exit status: 0, also if there is none.
     """
     found = inspect(buses())
     if json:

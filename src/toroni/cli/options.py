@@ -12,6 +12,7 @@ BusName = Annotated[str, typer.Argument(help="The bus's name.", show_default=Fal
 Topics = Annotated[list[str] | None, typer.Argument(metavar="topic", help="Only these; none: all.", show_default=False)]
 Descendants = Annotated[bool, typer.Option("--descendants", "-d", help="Also all topics below.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, one object a line where there are several.")]
+JsonDocument = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
 
 
 class CommandError(Exception):

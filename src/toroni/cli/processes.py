@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from toroni import ReaderInfo
@@ -63,12 +64,13 @@ def network_namespace_of(pid: int | str) -> str:
         return ""
 
 
-def users_of_removed(path: str) -> list[int]:
-    """Processes that have a file mapped which was removed from this path, of those that we may look at.
+def users_of_removed(paths: Iterable[str]) -> list[int]:
+    """Processes that can write one of these files, of those that we may look at, and have it from before its removal.
 
-    Not the one that made it, whose mapping never had the path.
+    Who can write neither file of a bus only looks on. Its maker is not seen, whose mapping never had the path.
     """
-    line_end = b" " + os.fsencode(path).replace(b"\n", b"\\012") + b" (deleted)\n"  # as the kernel writes it
+    # As the kernel has it.
+    removed = [b" " + os.fsencode(path).replace(b"\n", b"\\012") + b" (deleted)" for path in paths]
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -77,7 +79,7 @@ def users_of_removed(path: str) -> list[int]:
             maps = (entry / "maps").read_bytes()
         except OSError:
             continue
-        if line_end in maps:
+        if any(line.endswith(end) and b"w" in line.split()[1] for line in maps.splitlines() for end in removed):
             found.append(int(entry.name))
     return sorted(found)
 

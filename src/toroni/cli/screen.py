@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import TextIOWrapper
+
 from rich.console import Console
 from rich.table import Table
 
-_WIDTH_OF_NO_TERMINAL = 200
+_WIDTH_OF_NO_TERMINAL = 10_000  # nothing is wrapped, or left out
 WIDE = 80
 """Columns, below which a table leaves something out."""
 
@@ -18,7 +20,17 @@ class _Output(Console):
 
 def console_for_output() -> Console:
     """Standard output: as wide as its terminal, and wide enough for everything where it is none."""
-    console = _Output(highlight=False)
+    return _console(_Output(highlight=False))
+
+
+def console_for_errors() -> Console:
+    """Standard error, likewise."""
+    return _console(_Output(highlight=False, stderr=True))
+
+
+def _console(console: Console) -> Console:
+    if isinstance(console.file, TextIOWrapper):
+        console.file.reconfigure(errors="backslashreplace")  # labels of others, where the encoding is ASCII
     if not console.is_terminal:
         console.width = _WIDTH_OF_NO_TERMINAL
     return console
