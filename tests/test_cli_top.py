@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import io
@@ -17,7 +18,6 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -363,7 +363,7 @@ class Terminal:
         os.close(self.terminal)
 
 
-@contextmanager
+@contextlib.contextmanager
 def top(*arguments: str, columns: int = 100, rows: int = 20, **variables: str) -> Iterator[Terminal]:
     terminal = Terminal(*arguments, columns=columns, rows=rows, **variables)
     try:
@@ -404,6 +404,22 @@ sys.stdin.read()
         terminal.shows(lambda text: "PAUSED" not in text)
         terminal.resize(60, 12)
         terminal.shows(lambda text: "PROGRAM" not in text and "LABEL" in text)
+        terminal.press(b"q")
+        assert terminal.ends() == 0
+
+
+def test_scrolling_goes_no_further_than_the_last_reader(bus_name: str) -> None:
+    """And back at once."""
+    with Bus(bus_name) as bus, contextlib.ExitStack() as readers, top(bus_name) as terminal:
+        for number in range(30):
+            readers.enter_context(bus.subscribe("/t", label=f"reader {number}."))
+        terminal.shows(lambda text: "reader 0." in text and "reader 29." not in text)
+        terminal.press(b"\x1b[6~\x1b[6~\x1b[6~\x1b[F\x1b[B")
+        terminal.shows(lambda text: "reader 29." in text)
+        terminal.press(b"\x1b[A")
+        terminal.shows(lambda text: "reader 28." in text and "reader 29." not in text)
+        terminal.press(b"\x1b[H")
+        terminal.shows(lambda text: "reader 0." in text)
         terminal.press(b"q")
         assert terminal.ends() == 0
 

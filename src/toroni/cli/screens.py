@@ -58,7 +58,7 @@ def sort_key(sort: str, rates: Rates) -> Callable[[ReaderInfo], tuple[float, int
     return lambda one: (one.pid, one.slot)
 
 
-def all_buses(watched: Sequence[Watched], selected: int, width: int, height: int, paused: bool) -> RenderableType:
+def all_buses(watched: Sequence[Watched], selected: int, width: int, height: int, paused: bool) -> Screen:
     """A row for each bus."""
     table = _table()
     table.add_column("BUS", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -91,20 +91,20 @@ def all_buses(watched: Sequence[Watched], selected: int, width: int, height: int
         )
     title = Text(f"{len(watched)} {'bus' if len(watched) == 1 else 'buses'} on this machine", style="bold")
     foot = _foot(paused, [("Enter", "open")], ("↑↓", "choose"))
-    return _Screen([title, Text()], table, foot, problems)
+    return Screen([title, Text()], table, foot, problems)
 
 
 def one_bus(
     watched: Watched, sort: str, scrolled: int, width: int, height: int, paused: bool, may_go_back: bool
-) -> RenderableType:
-    """Its counters, and a row for each reader."""
+) -> Screen:
+    """Its counters, and a row for each reader, from that number on or the last page."""
     sample, rates = watched.sample, watched.rates
     back = [("b", "back")] if may_go_back else []
     foot = _foot(paused, [("s", f"sorted by {sort}"), *back], ("↑↓", "scroll"))
     name = Text(printable(watched.name), style="bold")
     if sample is None:
         waits = "; it will be shown when it is there" if watched.is_missing else ""
-        return _Screen([name, Text()], Text(f"{printable(watched.problem or '')}{waits}", style="yellow"), foot)
+        return Screen([name, Text()], Text(f"{printable(watched.problem or '')}{waits}", style="yellow"), foot)
     lines: list[Text] = [name.append(_about(watched, sample), style="not bold")]
     if watched.problem is not None:
         lines.append(Text(printable(watched.problem), style="yellow"))
@@ -118,7 +118,7 @@ def one_bus(
     first = max(0, min(scrolled, len(readers) - rows))
     table = _readers(readers[first : first + rows], rates, width)
     shown: RenderableType = table if readers else Text("nobody reads", style="dim")
-    return _Screen(lines, shown, foot)
+    return Screen(lines, shown, foot, first=first)
 
 
 def _about(watched: Watched, sample: Sample) -> str:
@@ -201,7 +201,7 @@ def _foot(paused: bool, keys: Sequence[tuple[str, str]], arrows: tuple[str, str]
     return foot
 
 
-class _Screen:
+class Screen:
     """All of it: the head, as much of the body as there is room for, and the foot in the last line.
 
     Args:
@@ -209,12 +209,19 @@ class _Screen:
         body: a table with a line for each row, or a text.
         foot: a line.
         instead: of lines of the body, by number.
+        first: the number of the first row that is shown.
     """
 
     def __init__(
-        self, head: Sequence[Text], body: RenderableType, foot: Text, instead: Mapping[int, Text] | None = None
+        self,
+        head: Sequence[Text],
+        body: RenderableType,
+        foot: Text,
+        instead: Mapping[int, Text] | None = None,
+        first: int = 0,
     ) -> None:
         self._instead = instead or {}
+        self.first = first
         for line in (*head, *self._instead.values()):
             line.no_wrap, line.overflow = True, "ellipsis"
         self._head, self._body, self._foot = head, body, foot

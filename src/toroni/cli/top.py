@@ -122,10 +122,11 @@ class _Top:
         if self._opened is None:
             return all_buses(self._shown(), self._selected, width, self._console.height, self._paused)
         watched = self._watched.setdefault(self._opened, Watched(self._opened))
-        readers = len(watched.sample.readers) if watched.sample else 0
-        self._scrolled = max(0, min(self._scrolled, readers - 1))
-        back = self._only is None
-        return one_bus(watched, self._sort, self._scrolled, width, self._console.height, self._paused, back)
+        self._scrolled = max(0, self._scrolled)
+        height, back = self._console.height, self._only is None
+        screen = one_bus(watched, self._sort, self._scrolled, width, height, self._paused, back)
+        self._scrolled = screen.first
+        return screen
 
     def _handle(self, key: str) -> None:
         step = _STEPS.get(key, 0)
