@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +22,12 @@ SORTS = ("lag", "rate", "pid")
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _YELLOW_PERCENT, _RED_PERCENT = 50, 90
-_NARROW, _WIDE = 80, 110  # columns, below which something is left out, and from which on there is room for all
+_NARROW, _MIDDLE, _WIDE = (
+    80,
+    96,
+    110,
+)  # columns, below which something is left out, and from which on there is room for all
+_HEAD_OF_LIST = 2  # lines
 
 
 def bar(percent: float, width: int) -> Text:
@@ -41,15 +47,18 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 
 def sort_key(sort: str, rates: Rates) -> Callable[[ReaderInfo], tuple[float, int]]:
-    """The order of readers: the furthest behind first, or the fastest, or by process."""
+    """The order of readers: the furthest behind first, or the fastest, or by process.
+
+    A dead one is always further behind, and holds nobody up.
+    """
     if sort == "lag":
-        return lambda one: (-one.lag, one.slot)
+        return lambda one: (-one.lag if one.alive else 1, one.slot)
     if sort == "rate":
         return lambda one: (-rates.readers.get((one.slot, one.start_time), 0.0), one.slot)
     return lambda one: (one.pid, one.slot)
 
 
-def all_buses(watched: Sequence[Watched], selected: int, width: int, height: int, paused: bool) -> RenderableType:
+def all_buses(watched: Sequence[Watched], selected: int, width: int, height: int, paused: bool) -> Screen:
     """A row for each bus."""
     table = _table()
     table.add_column("BUS", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -58,14 +67,15 @@ def all_buses(watched: Sequence[Watched], selected: int, width: int, height: int
     table.add_column("LARGEST LAG", no_wrap=True)
     if width >= _WIDE:
         table.add_column("LOSSES", justify="right", no_wrap=True)
-    rows = max(1, height - 4)
+    rows = max(1, height - _HEAD_OF_LIST - 2)
     first = max(0, min(selected - rows + 1, len(watched) - rows)) if selected >= rows else 0
+    problems = {}
     for number, one in enumerate(watched[first : first + rows], first):
         style = "reverse" if number == selected else ""
-        name = Text(printable(one.name))
+        name = Text(printable(one.name), style=style)
         if one.sample is None:
-            name.append(f": {printable(one.problem or '')}", style="yellow")
-            table.add_row(name, style=style)
+            problems[table.row_count + 1] = name.append(f": {printable(one.problem or '')}", style="yellow")
+            table.add_row()
             continue
         statistics = one.sample.statistics
         living = sum(reader.alive for reader in one.sample.readers)
@@ -75,41 +85,40 @@ def all_buses(watched: Sequence[Watched], selected: int, width: int, height: int
             f"{one.rates.messages:,.0f}",
             *([f"{readable_bytes(one.rates.bytes)}/s"] if width >= _NARROW else []),
             str(living),
-            _lag(one.lag_percent, 10 if width < _WIDE else 20) if living else "",
+            _lag(one.lag_percent, _bar_width(width)) if living else "",
             *([f"{statistics.losses:,}"] if width >= _WIDE else []),
             style=style,
         )
     title = Text(f"{len(watched)} {'bus' if len(watched) == 1 else 'buses'} on this machine", style="bold")
-    foot = _foot(paused, ("↑↓", "choose"), ("Enter", "open"))
-    return _screen([title, Text()], table, foot, min(len(watched), rows) + 1, height)
+    foot = _foot(paused, [("Enter", "open")], ("↑↓", "choose"))
+    return Screen([title, Text()], table, foot, problems)
 
 
 def one_bus(
     watched: Watched, sort: str, scrolled: int, width: int, height: int, paused: bool, may_go_back: bool
-) -> RenderableType:
-    """Its counters, and a row for each reader."""
+) -> Screen:
+    """Its counters, and a row for each reader, from that number on or the last page."""
     sample, rates = watched.sample, watched.rates
-    foot = _foot(paused, ("s", f"sorted by {sort}"), ("↑↓", "scroll"), *([("b", "back")] if may_go_back else []))
+    back = [("b", "back")] if may_go_back else []
+    foot = _foot(paused, [("s", f"sorted by {sort}"), *back], ("↑↓", "scroll"))
     name = Text(printable(watched.name), style="bold")
     if sample is None:
         waits = "; it will be shown when it is there" if watched.is_missing else ""
-        return _screen(
-            [name, Text()], Text(f"{printable(watched.problem or '')}{waits}", style="yellow"), foot, 1, height
-        )
+        return Screen([name, Text()], Text(f"{printable(watched.problem or '')}{waits}", style="yellow"), foot)
     lines: list[Text] = [name.append(_about(watched, sample), style="not bold")]
     if watched.problem is not None:
         lines.append(Text(printable(watched.problem), style="yellow"))
     lines += [Text("  ".join(facts)) for facts in _facts(sample, rates, width)]
     if watched.history:
-        line = sparkline(watched.history, width - 14)
-        lines.append(Text(line, style="cyan").append(f" {max(watched.history):,.0f}/s", style="dim"))
+        most = f" up to {max(watched.history):,.0f}/s"
+        lines.append(Text(sparkline(watched.history, width - len(most)), style="cyan").append(most, style="dim"))
     lines = [*lines[: max(1, height - 4)], Text()]
     rows = max(1, height - len(lines) - 2)
     readers = sorted(sample.readers, key=sort_key(sort, rates))
     first = max(0, min(scrolled, len(readers) - rows))
     table = _readers(readers[first : first + rows], rates, width)
     shown: RenderableType = table if readers else Text("nobody reads", style="dim")
-    return _screen(lines, shown, foot, min(len(readers), rows) + 1, height)
+    return Screen(lines, shown, foot, first=first)
 
 
 def _about(watched: Watched, sample: Sample) -> str:
@@ -146,28 +155,26 @@ def _facts(sample: Sample, rates: Rates, width: int) -> list[list[str]]:
 
 
 def _readers(readers: Sequence[ReaderInfo], rates: Rates, width: int) -> Table:
+    is_narrow = width < _NARROW
     table = _table()
     table.add_column("PID", justify="right", no_wrap=True)
-    if width >= _NARROW:
+    if not is_narrow:
         table.add_column("PROGRAM", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("LABEL", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("STATE", no_wrap=True)
     table.add_column("LAG", no_wrap=True)
-    if width >= _WIDE:
-        table.add_column("BEHIND", justify="right", no_wrap=True)
-    table.add_column("MESSAGES/S", justify="right", no_wrap=True)
-    if width >= _NARROW:
-        table.add_column("LOSSES", justify="right", no_wrap=True)
+    for head in (*([] if is_narrow else ["BEHIND"]), "MESSAGES/S", "LOSSES"):
+        table.add_column(head, justify="right", no_wrap=True)
     for one in readers:
         table.add_row(
             str(one.pid or "?"),
-            *([Text(printable(program_of(one.pid) if one.alive and one.pid else ""))] if width >= _NARROW else []),
+            *([] if is_narrow else [Text(program_of(one.pid) if one.alive and one.pid else "")]),
             Text(printable(one.label)),
             Text(state_of(one), style="" if one.alive else "red"),
-            _lag(one.lag_percent, 10 if width < _WIDE else 20),
-            *([readable_bytes(one.lag)] if width >= _WIDE else []),
+            _lag(one.lag_percent, _bar_width(width)) if one.alive else "",
+            *([] if is_narrow else [readable_bytes(one.lag) if one.alive else ""]),
             f"{rates.readers.get((one.slot, one.start_time), 0.0):,.0f}",
-            *([f"{one.losses:,}"] if width >= _NARROW else []),
+            f"{one.losses:,}",
         )
     return table
 
@@ -176,21 +183,59 @@ def _lag(percent: float, width: int) -> Text:
     return bar(percent, width).append(f" {min(percent, 999):3.0f} %", style="")
 
 
+def _bar_width(width: int) -> int:
+    return 6 if width < _MIDDLE else 10 if width < _WIDE else 20
+
+
 def _table() -> Table:
     return Table(box=None, pad_edge=False, header_style="bold dim", expand=True)
 
 
-def _foot(paused: bool, *keys: tuple[str, str]) -> Text:
+def _foot(paused: bool, keys: Sequence[tuple[str, str]], arrows: tuple[str, str]) -> Text:
+    """What matters least comes last, where a narrow screen cuts it."""
     foot = Text(no_wrap=True, overflow="ellipsis")
-    for key, what in (*keys, ("p", "go on" if paused else "pause"), ("q", "quit")):
-        foot.append(f" {key} ", style="reverse").append(f" {what}  ")
     if paused:
-        foot.append(" PAUSED", style="bold yellow")
+        foot.append("PAUSED ", style="bold yellow")
+    for key, what in (*keys, ("p", "go on" if paused else "pause"), ("q", "quit"), arrows):
+        foot.append(f" {key} ", style="reverse").append(f" {what}  ")
     return foot
 
 
-def _screen(head: Sequence[Text], body: RenderableType, foot: Text, lines: int, height: int) -> RenderableType:
-    for line in head:
-        line.no_wrap, line.overflow = True, "ellipsis"
-    space = max(0, height - len(head) - lines - 1)
-    return Group(*head, body, *([Text("\n" * (space - 1))] if space else []), foot)
+class Screen:
+    """All of it: the head, as much of the body as there is room for, and the foot in the last line.
+
+    Args:
+        head: lines.
+        body: a table with a line for each row, or a text.
+        foot: a line.
+        instead: of lines of the body, by number.
+        first: the number of the first row that is shown.
+    """
+
+    def __init__(
+        self,
+        head: Sequence[Text],
+        body: RenderableType,
+        foot: Text,
+        instead: Mapping[int, Text] | None = None,
+        first: int = 0,
+    ) -> None:
+        self._instead = instead or {}
+        self.first = first
+        for line in (*head, *self._instead.values()):
+            line.no_wrap, line.overflow = True, "ellipsis"
+        self._head, self._body, self._foot = head, body, foot
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        height = options.height or options.size.height
+        free = options.update(height=None)
+        body = console.render_lines(self._body, free)
+        for number, text in self._instead.items():
+            body[number] = console.render_lines(text, free)[0]
+        lines = [line for one in self._head for line in console.render_lines(one, free)] + body
+        lines = Segment.set_shape(lines[: height - 1], options.max_width, height - 1)
+        lines += console.render_lines(self._foot, free)[:1]
+        for number, line in enumerate(lines):
+            if number:
+                yield Segment.line()
+            yield from line
