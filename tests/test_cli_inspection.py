@@ -117,6 +117,41 @@ def test_what_cannot_be_opened_is_listed_with_the_reason(bus_name: str) -> None:
     assert bus_name not in buses()
 
 
+@pytest.mark.parametrize("command", ["ls", "gc"])
+def test_a_bus_that_goes_while_it_is_looked_at(command: str) -> None:
+    """As another process's does; here it is there for who lists the names, and not for who opens it."""
+    script = f"""
+        import sys
+        from toroni.cli import listing, main, removal
+        listing.buses = removal.buses = lambda: ["was-here"]
+        sys.exit(main(["{command}", "--json"]))
+    """
+    nothing = {"ls": "[]", "gc": '{"unused": [], "removed": [], "kept": {}}'}
+    assert with_shared_memory(script, "size=64m") == f"{nothing[command]}\n"
+
+
+def test_a_file_whose_name_is_no_text_stops_nothing() -> None:
+    script = """
+        import json, subprocess, sys
+        from pathlib import Path
+        def run(*arguments, status=0):
+            done = subprocess.run([sys.executable, "-m", "toroni", *arguments], capture_output=True, text=True)
+            assert done.returncode == status, done
+            return done
+        Path(os.fsdecode(b"/dev/shm/toroni-bad\\xff-rb")).touch()
+        Bus("good").close()
+        bad, good = json.loads(run("ls", "--json").stdout)
+        assert "UTF-8" in bad["problem"]
+        print(bad["name"] == os.fsdecode(b"bad\\xff"), good["name"], good["problem"])
+        assert "bad" in run("ls").stdout
+        assert run("info", os.fsdecode(b"bad\\xff"), status=1).stderr.count("\\n") == 1
+        done = run("gc", "--yes", status=1)  # it is left
+        assert done.stderr.count("\\n") == done.stderr.count("UTF-8") == 1, done
+        print(json.loads(run("ls", "--json").stdout)[1:])
+    """
+    assert with_shared_memory(script, "size=64m") == "True good None\n[]\n"
+
+
 def test_half_a_bus_is_garbage(bus_name: str) -> None:
     Bus(bus_name).close()
     Path(f"/dev/shm/toroni-{bus_name}-rb").unlink()

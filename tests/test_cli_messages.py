@@ -410,6 +410,22 @@ def test_rates_in_lines_and_on_a_terminal(bus_name: str, command: str, unit: str
         os.close(leader)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["hz", "BUS", "--every", value] for value in ("nan", "inf", "0")),
+        *(["bw", "BUS", "--every", value] for value in ("nan", "inf")),
+        *(["pub", "BUS", "/t", "x", option, "nan"] for option in ("--rate", "--patience")),
+        ["pub", "BUS", "/t", "x", "--rate", "inf"],
+        ["sub", "BUS", "--timeout", "nan"],
+    ],
+)
+def test_numbers_that_are_none(bus_name: str, arguments: list[str]) -> None:
+    said = fail(2, *(bus_name if one == "BUS" else one for one in arguments))
+    assert said.count("\n") == 1
+    assert not unlink(bus_name)
+
+
 def test_a_progress_bar_for_a_file(bus_name: str, tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(b"0123456789abcde\n" * 20_000)

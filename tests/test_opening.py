@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import threading
 from multiprocessing.connection import Connection
@@ -98,6 +99,23 @@ def test_roles_and_modes_between_users(bus_name: str) -> None:
         for role in ("both", "reader", "writer"):
             assert as_user(member, role=role) == "opened"
         assert "Permission denied" in as_user(stranger, role="reader")
+
+
+def test_an_observer_looks_at_a_few_pages_only(bus_name: str) -> None:
+    with Bus(bus_name, capacity="64 MiB"), Bus(bus_name, role="observer") as observer:
+        assert observer.stats().capacity == 64 << 20
+        smaps = Path("/proc/self/smaps").read_text()
+        found = re.findall(rf"^\S+ (\S+) .*toroni-{bus_name}-r[bi]\n(?:\w+: .*\n)*?Rss: +(\d+) kB", smaps, re.MULTILINE)
+        assert [access for access, _ in found] == ["r--s", "r--s"]
+        assert all(int(resident) < 1024 for _, resident in found)
+
+
+def test_names_that_are_no_text() -> None:
+    """As os.listdir gives them."""
+    name = os.fsdecode(b"\xff")
+    for use in (Bus, rmp.Stream, toroni.unlink):
+        with pytest.raises(toroni.InvalidArgument, match="UTF-8"):
+            use(name)
 
 
 def test_groups_that_cannot_be(bus_name: str) -> None:

@@ -234,8 +234,10 @@ Memory::Memory(Segment ring, Segment reader_info, const Options& options, std::s
                        base::reader_info_extension_size(max_readers_), base::reader_info_magic));
     if (info_extension_ != nullptr) entries_ = reinterpret_cast<base::SlotEntry*>(info_extension_ + 1);
     notifier_ = notifier_of(ring_extension_, options.notifier);
-    ring_segment_.prefault(may_write() ? Access::read_write : Access::read_only);
-    info_segment_.prefault(may_read() ? Access::read_write : Access::read_only);
+    if (role_ != Role::observer) {  // who looks at a few fields, and often at all buses there are
+        ring_segment_.prefault(may_write() ? Access::read_write : Access::read_only);
+        info_segment_.prefault(may_read() ? Access::read_write : Access::read_only);
+    }
     ring_segment_.close_descriptor();
     info_segment_.close_descriptor();
 }

@@ -37,7 +37,7 @@ class Opened(Closing, _Native):
     """A bus, open in this process. Usable from any number of threads.
 
     Args:
-        name: of the bus: 1 to 245 bytes, no slash, no NUL.
+        name: of the bus: 1 to 245 bytes of UTF-8, no slash, no NUL.
         capacity: of the ring, in bytes or as "4 MiB"; a power of two from 64 B to 4 GiB. None takes what the
             bus has, or 4 MiB for a new one.
         max_readers: number of reader slots, 1 to 2048. None takes what the bus has, or 64 for a new one.
@@ -88,6 +88,7 @@ class Opened(Closing, _Native):
         ):
             if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
                 raise TypeError(f"{what} must be {kind.__name__}; got {value!r}")
+        _check_encoding(name)
         if max_readers is not None and (isinstance(max_readers, bool) or not isinstance(max_readers, int)):
             raise TypeError(f"max_readers must be int or None; got {max_readers!r}")
         if max_readers is not None and not 1 <= max_readers <= 2048:
@@ -147,9 +148,11 @@ def unlink(name: str) -> bool:
         False if there was no such bus.
 
     Raises:
+        InvalidArgument: a name that no bus can have.
         PermissionDenied: it is somebody else's.
         BusNotReady: another process is making or removing it.
     """
+    _check_encoding(name)
     return patiently(lambda: _core._unlink(name, _DIRECTORY))
 
 
@@ -163,6 +166,14 @@ def patiently(attempt: Callable[[], _Result]) -> _Result:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.002)
+
+
+def _check_encoding(name: str) -> None:
+    """Files of any bytes may lie in /dev/shm, also some whose names look like a bus's."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"a bus has a name of text; {name!r} is not UTF-8") from None
 
 
 def _group_id(group: str | int | None) -> int | None:

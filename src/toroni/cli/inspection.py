@@ -47,6 +47,11 @@ class Inspection:
     attached: Attached
 
     @property
+    def has_gone(self) -> bool:
+        """Whether it was removed before it was looked at."""
+        return not self.mode
+
+    @property
     def age(self) -> float | None:
         """Seconds since it was made; None where that is not known."""
         if self.statistics is None or self.statistics.created is None:

@@ -23,7 +23,7 @@ def ls(json: JsonDocument = False) -> int:
     and are no readers. IN USE says whether any process has the bus open; other users' processes cannot be looked at.
     With --json, one list of objects like that of `toroni info`. Exit status: 0, also if there is none.
     """
-    found = inspect(buses())
+    found = [one for one in inspect(buses()) if not one.has_gone]
     if json:
         print(json_format.dumps([to_json(one) for one in found]))
         return 0

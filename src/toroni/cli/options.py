@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import typer
@@ -13,6 +14,18 @@ Topics = Annotated[list[str] | None, typer.Argument(metavar="topic", help="Only 
 Descendants = Annotated[bool, typer.Option("--descendants", "-d", help="Also all topics below.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, one object a line where there are several.")]
 JsonDocument = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
+
+
+def number(value: float | None) -> float | None:
+    """Of an option: not "nan", which every range lets through."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
+
+
+Every = Annotated[
+    float, typer.Option(min=0.1, max=3600.0, callback=number, metavar="SECONDS", help="Between two looks.")
+]
 
 
 class CommandError(Exception):

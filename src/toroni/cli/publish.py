@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from toroni import Backpressure, Bus, Drop, Fail, MessageTooLarge, NoRoom, Overwrite, Wait
-from toroni.cli.options import BusName, CommandError, Json
+from toroni.cli.options import BusName, CommandError, Json, number
 from toroni.cli.pacing import at_most, paced
 from toroni.cli.records import Kind, read_records
 
@@ -47,12 +47,16 @@ def pub(
         ),
     ] = None,
     descendants: Annotated[bool, typer.Option("--descendants", "-d", help="Also to all topics below.")] = False,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Messages a second; none: as fast as can be.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=1e9, callback=number, help="Messages a second; none: as fast as can be."),
+    ] = None,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="Messages at most.")] = None,
     repeat: Annotated[int, typer.Option(min=0, help="The same that often; 0 is for ever.")] = 1,
     backpressure: Annotated[Policy, typer.Option(help="What to do about slow readers.")] = "wait",
     patience: Annotated[
-        float, typer.Option(min=0.0, metavar="SECONDS", help="Of `wait`, which then overwrites; inf never does.")
+        float,
+        typer.Option(min=0.0, callback=number, metavar="SECONDS", help="Of `wait`, then it overwrites; inf: never."),
     ] = 1.0,
     capacity: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Of the ring, such as '64 MiB', if the bus is made.")

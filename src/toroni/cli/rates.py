@@ -16,13 +16,12 @@ from rich.text import Text
 
 from toroni import Bus, MessagesLost
 from toroni.cli.formats import printable
-from toroni.cli.options import BusName, Descendants, Json, Topics, topics_of
+from toroni.cli.options import BusName, Descendants, Every, Json, Topics, topics_of
 from toroni.cli.readable import readable_bytes
 from toroni.cli.screen import console_for_output
 
 _LINES_AROUND = 6  # of the screen: the table's head and foot
 
-Every = Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Between two reports.")]
 Reports = Annotated[int | None, typer.Option("--count", "-n", min=1, help="Ends after so many reports.")]
 
 

@@ -59,7 +59,7 @@ def gc(
     for name in names or ():
         if name not in existing:
             raise BusNotFound(f"there is no bus '{name}'")
-    found = inspect(names or existing)
+    found = [one for one in inspect(names or existing) if not one.has_gone]
     unused = [one for one in found if one.is_in_use is False]
     kept = {one.name: _why_kept(one) for one in found if one.is_in_use is not False}
     console = console_for_errors() if json else console_for_output()

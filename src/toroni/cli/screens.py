@@ -22,11 +22,8 @@ SORTS = ("lag", "rate", "pid")
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _YELLOW_PERCENT, _RED_PERCENT = 50, 90
-_NARROW, _MIDDLE, _WIDE = (
-    80,
-    96,
-    110,
-)  # columns, below which something is left out, and from which on there is room for all
+# Columns: below the first something is left out, from the last on there is room for all.
+_NARROW, _MIDDLE, _WIDE = 80, 96, 110
 _HEAD_OF_LIST = 2  # lines
 
 

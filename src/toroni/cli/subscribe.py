@@ -14,7 +14,7 @@ import typer
 
 from toroni import Bus, Message, MessagesLost, Reader
 from toroni.cli.formats import Format, Formatter
-from toroni.cli.options import BusName, CommandError, Descendants, Json, Topics, to_start, topics_of
+from toroni.cli.options import BusName, CommandError, Descendants, Json, Topics, number, to_start, topics_of
 
 TIMED_OUT = 3
 
@@ -36,7 +36,7 @@ def sub(
     descendants: Descendants = False,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="Ends after so many messages.")] = None,
     timeout: Annotated[
-        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Ends if none came for so long.")
+        float | None, typer.Option(min=0.0, callback=number, metavar="SECONDS", help="Ends if none came for so long.")
     ] = None,
     start: Annotated[
         str, typer.Option(help="now; oldest: with all that the ring still holds; or the position of a message.")

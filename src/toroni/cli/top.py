@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ from rich.live import Live
 
 from toroni import Bus, buses
 from toroni.cli.keys import Keys, ignore_ending, keys_of_terminal
-from toroni.cli.options import CommandError
+from toroni.cli.options import CommandError, Every
 from toroni.cli.screens import SORTS, all_buses, one_bus
 from toroni.cli.watching import Watched
 
@@ -27,15 +26,13 @@ _STEPS = {"up": -1, "down": 1, "page up": -_PAGE, "page down": _PAGE, "home": -(
 
 def top(
     bus: Annotated[str | None, typer.Argument(help="The bus's name; none: all.", show_default=False)] = None,
-    every: Annotated[float, typer.Option(min=0.1, max=3600.0, metavar="SECONDS", help="Between two looks.")] = 1.0,
+    every: Every = 1.0,
 ) -> int:
     """Shows all buses, or one with its readers, full-screen, with rates and how far each reader is behind.
 
     Takes no part in any of them. The keys are shown at the foot. Exit status: 0 after q; 1 if there is no such bus;
     2 if there is no terminal.
     """
-    if math.isnan(every):
-        raise CommandError("--every is a number of seconds")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandError("there is no terminal for `toroni top`; `toroni info BUS --json` is for programs")
     if bus is not None:

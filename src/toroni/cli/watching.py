@@ -123,9 +123,6 @@ class Watched:
         """Whether it is open; where it is not yet, a later look asks again."""
         if time < self._not_before:
             return False
-        if not _is_text(self.name):
-            self.problem = "its name is not UTF-8"
-            return False
         seconds = 0.0
         if self._opening is None:
             self._opening, seconds = _opening(self.name), _OPENING_SECONDS
@@ -155,12 +152,3 @@ class Watched:
         """Of the living reader that is furthest behind."""
         readers = self.sample.readers if self.sample else ()
         return max((one.lag_percent for one in readers if one.alive and one.active), default=0.0)
-
-
-def _is_text(name: str) -> bool:
-    """Anybody may give a file in /dev/shm any bytes for a name."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

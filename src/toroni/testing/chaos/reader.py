@@ -131,6 +131,7 @@ class ReaderProcess(Process):
         number = UNKNOWN if count is None or self._skipped is None else count - self._skipped
         self._skipped = count
         self.log.add(Record(Kind.GAP, self.number, 0, number, self._covered, first))
+        self._covered = first
 
     def _come_to(self, position: int) -> None:
         """Nothing was there any more, which had been posted before the stream reached this position."""
