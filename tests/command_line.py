@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,17 @@ def fail(status: int, *arguments: str, input: bytes = b"") -> str:
     text = result.stderr.decode()
     assert text.startswith("toroni: "), text
     return text
+
+
+def shown_on(leader: int) -> str:
+    """All that comes to a pseudo-terminal until its other end is closed."""
+    screen = b""
+    while select.select([leader], [], [], 30)[0]:
+        try:
+            screen += os.read(leader, 65536)
+        except OSError:  # it is
+            break
+    return screen.decode()
 
 
 @contextmanager

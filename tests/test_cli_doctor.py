@@ -9,7 +9,6 @@ import mmap
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import fail, run, started, succeed
+from command_line import fail, run, shown_on, started, succeed
 from namespaces import in_namespaces, needs_root, with_shared_memory
 from processes import in_child, peers
 from test_deaths import copy_until_the_source_is_there, wait_until
@@ -98,17 +97,12 @@ def test_on_a_terminal_everything_is_seen(bus_name: str) -> None:
     leader, terminal = pty.openpty()
     with started("doctor", bus_name, stdout=terminal) as process:
         os.close(terminal)
-        screen = b""
-        while select.select([leader], [], [], 30)[0]:
-            try:
-                screen += os.read(leader, 65536)
-            except OSError:  # the other end is closed
-                break
+        screen = shown_on(leader)
         assert process.wait(timeout=30) == 1
     os.close(leader)
-    lines = re.sub(r"\x1b\[[\d;]*m", "", screen.decode()).splitlines()
+    lines = re.sub(r"\x1b\[[\d;]*m", "", screen).splitlines()
     assert max(map(len, lines)) <= 100
-    assert "…" not in screen.decode()
+    assert "…" not in screen
     words = " ".join(" ".join(lines).split())
     assert "the first process that opens it makes it" in words
     assert "problem existence there is no such bus" in words

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import re
-import select
 import signal
 import struct
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import fail, run, started, succeed
+from command_line import fail, run, shown_on, started, succeed
 from toroni import Bus, unlink
 
 pytest.importorskip("typer", reason="of the extra `cli`")
@@ -398,15 +397,10 @@ def test_rates_in_lines_and_on_a_terminal(bus_name: str, command: str, unit: str
             assert "/loud[bold]  " in shown
             assert f"{unit}, " in shown
             assert "the whole bus: " in shown
-            screen = b""
-            while select.select([leader], [], [], 30)[0]:
-                try:
-                    screen += os.read(leader, 65536)
-                except OSError:  # the other end is closed
-                    break
+            screen = shown_on(leader)
             assert table.wait(timeout=30) == 0
-            assert "/loud[bold]" in screen.decode()
-            assert "the whole bus" in screen.decode()
+            assert "/loud[bold]" in screen
+            assert "the whole bus" in screen
         os.close(leader)
 
 
@@ -432,12 +426,7 @@ def test_a_progress_bar_for_a_file(bus_name: str, tmp_path: Path) -> None:
     leader, terminal = pty.openpty()
     with started("pub", bus_name, "/t", "-f", str(file), "--records", "lines", stderr=terminal) as publisher:
         os.close(terminal)
-        screen = b""
-        while select.select([leader], [], [], 30)[0]:
-            try:
-                screen += os.read(leader, 65536)
-            except OSError:
-                break
+        screen = shown_on(leader)
         assert publisher.wait(timeout=30) == 0
     os.close(leader)
-    assert "320.0/320.0 kB" in screen.decode()
+    assert "320.0/320.0 kB" in screen
