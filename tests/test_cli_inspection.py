@@ -406,11 +406,12 @@ def test_what_cannot_be_removed() -> None:
     assert with_shared_memory(script, "size=64m") == "['a', 'b'] [] ['a', 'b']\n"
 
 
-def test_output_that_nobody_reads(bus_name: str) -> None:
+@pytest.mark.parametrize("arguments", [["ls"], ["pub", "--help"], []])
+def test_output_that_nobody_reads(bus_name: str, arguments: list[str]) -> None:
     with Bus(bus_name):
         reading, writing = os.pipe()
         os.close(reading)
-        with started("ls", stdout=writing) as listing:
+        with started(*arguments, stdout=writing) as listing:
             os.close(writing)
             said = listing.communicate(timeout=30)[1]
         assert (listing.returncode, said) == (141, b"")
@@ -418,3 +419,17 @@ def test_output_that_nobody_reads(bus_name: str) -> None:
 
 def test_a_name_that_no_bus_can_have() -> None:
     assert run("rm", "a/b").returncode == 1
+
+
+def test_wrong_options_are_one_sentence() -> None:
+    hint = "; `toroni sub --help` shows how it is used\n"
+    for arguments, words in [
+        (
+            ["--format", "foo", "a"],
+            "Invalid value for '--format' / '-f': 'foo' is not one of 'text', 'hex', 'json', 'raw', 'length'",
+        ),
+        (["--zzz"], "No such option: --zzz"),
+        ([], "Missing argument 'bus'"),
+    ]:
+        said = fail(2, "sub", *arguments)
+        assert said.endswith(words + hint), said

@@ -30,10 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the flush at exit
-        return 128 + signal.SIGPIPE
+        return _pipe_is_closed()
+    except SystemExit as ended:  # of click, where a help's reader has gone
+        if isinstance(ended.__context__, BrokenPipeError):
+            return _pipe_is_closed()
+        raise
     except Exception as error:
         return _explain(error)
+
+
+def _pipe_is_closed() -> int:
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the flush at exit
+    return 128 + signal.SIGPIPE
 
 
 def _explain(error: Exception) -> int:
@@ -46,7 +54,8 @@ def _explain(error: Exception) -> int:
         raise error
     text = says() if says else str(error)
     if text and (context := getattr(error, "ctx", None)) is not None:
-        text += f" `{context.command_path} --help` shows how it is used."
+        text = text.replace("Value error, ", "").removesuffix(".")
+        text += f"; `{context.command_path} --help` shows how it is used"
     if text:  # what wants arguments and got none has shown its help
         print(f"toroni: {text}", file=sys.stderr)
     return int(getattr(error, "exit_code", 2 if cannot_run else 1))
