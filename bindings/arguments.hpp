@@ -22,32 +22,35 @@ inline std::optional<os::Nanoseconds> to_timeout(std::optional<double> seconds) 
 
 // From a policy object of toroni/_backpressure.py, or a callable.
 struct Policy {
-    bool may_wait = true;
-    bool overwrite = true;
-    bool sleep = false;
-    bool drop = false;
-    std::optional<os::Nanoseconds> timeout = os::Nanoseconds{1'000'000'000};
-    nb::object ask = nb::none();
+    blocking::WriteRequest request{.overwrite = true, .timeout = os::Nanoseconds{1'000'000'000}};
+    bool drop = false;                 // what there is no room for, without an error
+    nb::object callable = nb::none();  // where the request asks
 };
 
 inline Policy to_policy(nb::handle object) {
+    Policy policy;
+    blocking::WriteRequest& request = policy.request;
     if (PyType_Check(object.ptr()) || !nb::hasattr(object, "_rule")) {
-        if (PyCallable_Check(object.ptr()) && !PyType_Check(object.ptr())) {
-            return {.may_wait = false, .overwrite = false, .drop = true, .ask = nb::borrow(object)};
+        if (!PyCallable_Check(object.ptr()) || PyType_Check(object.ptr())) {
+            throw nb::type_error(
+                "backpressure must be one of Wait(), Overwrite(), Sleep(), Drop(), Fail(), or a callable");
         }
-        throw nb::type_error("backpressure must be one of Wait(), Overwrite(), Sleep(), Drop(), Fail(), or a callable");
+        request.may_wait = request.overwrite = false;
+        request.ask = policy.drop = true;
+        policy.callable = nb::borrow(object);
+        return policy;
     }
     const auto rule = nb::cast<std::string>(object.attr("_rule"));
-    Policy policy{.may_wait = rule == "wait" || rule == "sleep",
-                  .overwrite = rule == "wait" || rule == "overwrite" || rule == "sleep",
-                  .sleep = rule == "sleep",
-                  .drop = rule == "drop"};
-    if (policy.may_wait) {
-        const nb::object timeout = object.attr(policy.sleep ? "seconds" : "timeout");
+    request.sleep = rule == "sleep";
+    request.may_wait = request.sleep || rule == "wait";
+    request.overwrite = request.may_wait || rule == "overwrite";
+    policy.drop = rule == "drop";
+    if (request.may_wait) {
+        const nb::object timeout = object.attr(request.sleep ? "seconds" : "timeout");
         const double seconds = timeout.is_none() ? HUGE_VAL : PyFloat_AsDouble(timeout.ptr());
         if (PyErr_Occurred() != nullptr) throw nb::python_error();
-        policy.timeout = to_timeout(seconds);
-        if (policy.sleep && !policy.timeout) raise("InvalidArgument", "Sleep takes a number of seconds");
+        request.timeout = to_timeout(seconds);
+        if (request.sleep && !request.timeout) raise("InvalidArgument", "Sleep takes a number of seconds");
     }
     return policy;
 }

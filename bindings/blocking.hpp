@@ -72,7 +72,6 @@ enum class Answer {
 };
 
 struct WriteRequest {
-    ring::Batch messages;
     bool may_wait = true;                // for room, until the timeout; then overwrite_after says what happens
     bool overwrite = false;              // at once, or after the timeout
     bool sleep = false;                  // for the whole timeout, and again while the slowest reader moves
@@ -96,15 +95,15 @@ struct WriteResult {
 template <class Waiter>
 class BlockingWrite {
 public:
-    BlockingWrite(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const WriteRequest& request,
-                  Waiter& waiter, WriteResult& result)
+    BlockingWrite(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const ring::Batch& messages,
+                  const WriteRequest& request, Waiter& waiter, WriteResult& result)
         : memory_(memory),
           writer_(writer),
           notifier_(notifier),
           request_(request),
           waiter_(waiter),
           result_(result),
-          rest_(request.messages),
+          rest_(messages),
           room_(memory) {
         if (request.overwrite && !request.may_wait) rule_ = ring::RoomRule::overwrite;
     }
@@ -124,11 +123,12 @@ public:
             writer_.unlock();
             result_.count += published.count;  // before anything that may throw
             if (published.count != 0) result_.last = published.last;
-            rest_ = rest_.from(published.count);
             const bool has_room = published.status != ring::PublishStatus::no_room;
             // Who is in the way may sleep because somebody was killed before it could announce what it wrote.
             const bool announce = published.anything || (!has_room && !met_backpressure_ && waits());
             if (announce && writer_.somebody_waits()) notifier_.notify(writer_);
+            if (published.count == rest_.size()) return;  // mostly
+            rest_ = rest_.from(published.count);
             if (published.count != 0) begin_next();
             if (!has_room && !make_room(published.room_end, sequence)) {
                 result_.status = WriteStatus::no_room;
@@ -281,9 +281,9 @@ private:
 
 // `result` says what was written also where the Waiter throws.
 template <class Waiter>
-void write(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const WriteRequest& request,
-           Waiter& waiter, WriteResult& result) {
-    BlockingWrite<Waiter>(memory, writer, notifier, request, waiter, result).run();
+void write(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const ring::Batch& messages,
+           const WriteRequest& request, Waiter& waiter, WriteResult& result) {
+    BlockingWrite<Waiter>(memory, writer, notifier, messages, request, waiter, result).run();
 }
 
 }  // namespace toroni::blocking

@@ -74,10 +74,10 @@ private:
     }
 
     void publish(const ring::Batch& batch) {
-        const blocking::WriteRequest request{.messages = batch, .timeout = std::nullopt};
+        const blocking::WriteRequest request{.timeout = std::nullopt};
         blocking::WriteResult result;
         NoPython waiter;
-        blocking::write(*memory_, writer_, *notifier_, request, waiter, result);
+        blocking::write(*memory_, writer_, *notifier_, batch, request, waiter, result);
         if (result.count != batch.size()) throw std::runtime_error("a burst was not written");
     }
 

@@ -137,8 +137,9 @@ blocking::WriteResult StreamBase::write(const Outbox& messages, const Policy& po
 }
 
 nb::object StreamBase::write_one(const Outbox& messages, nb::handle backpressure) const {
-    const auto result =
-        backpressure.is_none() ? write(messages, default_policy_) : write(messages, to_policy(backpressure));
+    blocking::WriteResult result;
+    if (backpressure.is_none()) write(messages, default_policy_, result);
+    else write(messages, to_policy(backpressure), result);
     if (result.count == 0) return nb::none();
     nb::object position = nb::steal(PyLong_FromUnsignedLongLong(result.last));
     if (!position.is_valid()) throw nb::python_error();
@@ -149,15 +150,9 @@ void StreamBase::write(const Outbox& messages, const Policy& policy, blocking::W
     const std::shared_ptr<Session>& shared = writing_session();
     Session& session = *shared;
     const ring::Batch batch = messages.batch();
-    const blocking::WriteRequest request{.messages = batch,
-                                         .may_wait = policy.may_wait,
-                                         .overwrite = policy.overwrite,
-                                         .sleep = policy.sleep,
-                                         .ask = !policy.ask.is_none(),
-                                         .timeout = policy.timeout};
-    WriteWaiter waiter(shared, policy.ask);
+    WriteWaiter waiter(shared, policy.callable);
     if (messages.total() > copy_without_gil) waiter.before_wait();
-    blocking::write(*session.memory, session.writer, *session.notifier, request, waiter, result);
+    blocking::write(*session.memory, session.writer, *session.notifier, batch, policy.request, waiter, result);
     waiter.finish();
     if (result.status == blocking::WriteStatus::lock_timeout) raise_stalled(*session.memory, session.writer);
     if (result.status == blocking::WriteStatus::unusable) {
@@ -170,12 +165,12 @@ void StreamBase::write(const Outbox& messages, const Policy& policy, blocking::W
 
 int StreamBase::traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    if (nb::inst_ready(self)) Py_VISIT(nb::inst_ptr<StreamBase>(self)->default_policy_.ask.ptr());
+    if (nb::inst_ready(self)) Py_VISIT(nb::inst_ptr<StreamBase>(self)->default_policy_.callable.ptr());
     return 0;
 }
 
 int StreamBase::clear(PyObject* self) {
-    if (nb::inst_ready(self)) nb::inst_ptr<StreamBase>(self)->default_policy_.ask = nb::none();
+    if (nb::inst_ready(self)) nb::inst_ptr<StreamBase>(self)->default_policy_.callable = nb::none();
     return 0;
 }
 

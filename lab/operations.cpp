@@ -43,10 +43,9 @@ public:
         }
     }
     template <class Waiter>
-    void write(blocking::WriteRequest request, Waiter waiter) {
-        request.messages = ring::Batch(parts_);
+    void write(const blocking::WriteRequest& request, Waiter waiter) {
         blocking::WriteResult result;
-        blocking::write(*memory, writer_, *notifier_, request, waiter, result);
+        blocking::write(*memory, writer_, *notifier_, ring::Batch(parts_), request, waiter, result);
     }
 
     std::shared_ptr<ring::Memory> memory;

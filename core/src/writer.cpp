@@ -14,6 +14,7 @@ using base::Position;
 struct Writer::Plan {
     std::size_t count = 0;  // messages that fit
     Position end = 0;
+    bool in_a_row = false;  // they go behind each other, nothing between them
     bool no_room = false;
     bool overtakes = false;  // a live reader loses something
 };
@@ -52,7 +53,17 @@ void Writer::heal(Position free_pos) noexcept {
     extension->claim_pos.store(free_pos, std::memory_order_release);
 }
 
+// Mostly all of them go behind each other, before the ring's end and five bytes more, where there is room.
 Writer::Plan Writer::plan(const Batch& messages, RoomRule rule, Position free_pos) noexcept {
+    const std::uint64_t size = messages.bytes() + messages.size() * base::frame_header_size;
+    const bool in_a_row = messages.largest_part() < least_aligned &&
+                          size + base::frame_header_size < bytes_to_ring_end(free_pos, memory_->capacity());
+    if (!in_a_row || !slowest_.has_room(*memory_, free_pos, free_pos + size)) [[unlikely]]
+        return plan_each(messages, rule, free_pos);
+    return {.count = messages.size(), .end = free_pos + size, .in_a_row = true};
+}
+
+Writer::Plan Writer::plan_each(const Batch& messages, RoomRule rule, Position free_pos) noexcept {
     Plan plan{.end = free_pos};
     const auto fits = [&](Position end) {
         if (plan.overtakes || slowest_.has_room(*memory_, free_pos, end)) return true;
@@ -60,16 +71,6 @@ Writer::Plan Writer::plan(const Batch& messages, RoomRule rule, Position free_po
         else plan.no_room = true;
         return rule == RoomRule::overwrite;
     };
-    // Mostly all of them go behind each other, before the ring's end and five bytes more.
-    const std::uint64_t size = messages.bytes() + messages.size() * base::frame_header_size;
-    const bool in_a_row = messages.largest_part() < least_aligned &&
-                          size + base::frame_header_size < bytes_to_ring_end(free_pos, memory_->capacity());
-    if (in_a_row && fits(free_pos + size)) {
-        plan.end = free_pos + size;
-        plan.count = messages.size();
-        return plan;
-    }
-    plan.no_room = false;
     const Part* part = messages.parts();
     while (plan.count < messages.size()) {
         const Placement placement = place_next(part, plan.end, memory_->capacity());
@@ -122,34 +123,37 @@ void write_skip(std::byte* at, std::uint64_t skip) noexcept {
     write_header(at, base::FrameType::padding, skip - base::frame_header_size);
 }
 
-void write_body(std::byte* to, const Part* part) noexcept {
+// Goes behind the message; the end of its body.
+std::byte* write_body(std::byte* to, const Part*& part) noexcept {
     while (true) {
         base::copy_to_ring(to, part->data, part->size);
-        if (part->ends_message) return;
-        to += part++->size;
+        to += part->size;
+        if (part++->ends_message) return to;
     }
 }
 
 }  // namespace
 
 // The position of the last frame.
-Position Writer::write_frames(const Batch& messages, std::size_t count, Position at, Landmarks& landmarks) noexcept {
+Position Writer::write_frames(const Batch& messages, const Plan& plan, Position at, Landmarks& landmarks) noexcept {
     std::byte* const data = memory_->data();
     const std::uint64_t capacity = memory_->capacity();
     Position last = at;
     const Part* next = messages.parts();
-    for (std::size_t i = 0; i < count; ++i) {
-        const Part* const parts = next;
-        const Placement placement = place_next(next, at, capacity);
-        const std::uint64_t length = placement.end - placement.frame - base::frame_header_size;
-        if (placement.skip != 0) write_skip(data + (at & (capacity - 1)), placement.skip);
-        if (placement.gap != 0) write_skip(data + ((at + placement.skip) & (capacity - 1)), placement.gap);
-        std::byte* const frame = data + (placement.frame & (capacity - 1));
-        write_header(frame, base::FrameType::message, length);
-        write_body(frame + base::frame_header_size, parts);
-        last = placement.frame;
-        landmarks.pass(last);
-        at = placement.end;
+    for (std::size_t i = 0; i < plan.count; ++i) {
+        if (!plan.in_a_row) {
+            const Part* part = next;
+            const Placement placement = place_next(part, at, capacity);
+            if (placement.skip != 0) write_skip(data + (at & (capacity - 1)), placement.skip);
+            if (placement.gap != 0) write_skip(data + ((at + placement.skip) & (capacity - 1)), placement.gap);
+            at = placement.frame;
+        }
+        std::byte* const frame = data + (at & (capacity - 1));
+        std::byte* const body = frame + base::frame_header_size;
+        const std::byte* const end = write_body(body, next);
+        write_header(frame, base::FrameType::message, static_cast<std::uint64_t>(end - body));
+        landmarks.pass(last = at);
+        at += static_cast<std::uint64_t>(end - frame);
     }
     return last;
 }
@@ -168,11 +172,11 @@ Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
     if (plan.no_room) published.room_end = slowest_.room_end();
     if (!published.anything) return published;
 
-    std::optional<tally::Total> total;
+    tally::Total total{};
     if (extension != nullptr) total = tally::reconcile(*memory_, free_pos);  // before its frames are overwritten
     claim(free_pos, plan.end);
     Landmarks landmarks(memory_->capacity(), free_pos);
-    if (plan.count != 0) published.last = write_frames(messages, plan.count, free_pos, landmarks);
+    if (plan.count != 0) published.last = write_frames(messages, plan, free_pos, landmarks);
     else write_skip(memory_->data() + (free_pos & (memory_->capacity() - 1)), plan.end - free_pos);
     header.free_pos.store(plan.end, std::memory_order_release);                         // pairs with Reader::begin
     base::prefetch_to_write(memory_->data() + (plan.end & (memory_->capacity() - 1)));  // for the next one
@@ -181,7 +185,7 @@ Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
         landmarks.store(*extension);
         const std::uint64_t bytes =
             plan.count == messages.size() ? messages.bytes() : messages.bytes() - messages.from(plan.count).bytes();
-        tally::publish(*extension, *total, plan.end, plan.count, bytes);
+        tally::publish(*extension, total, plan.end, plan.count, bytes);
         if (plan.overtakes) extension->overwritten.fetch_add(1, std::memory_order_relaxed);
     }
     return published;

@@ -22,11 +22,11 @@ struct NoSignals {
     blocking::Answer ask(const ring::Batch&) { return blocking::Answer::drop; }
 };
 
-inline blocking::WriteResult write_as(const ring::Memory& memory, ring::Writer& writer,
+inline blocking::WriteResult write_as(const ring::Memory& memory, ring::Writer& writer, const ring::Batch& messages,
                                       const blocking::WriteRequest& request) {
     NoSignals waiter;
     blocking::WriteResult result;
-    blocking::write(memory, writer, *blocking::make_notifier(memory.notifier()), request, waiter, result);
+    blocking::write(memory, writer, *blocking::make_notifier(memory.notifier()), messages, request, waiter, result);
     return result;
 }
 
@@ -53,10 +53,9 @@ inline bool is_whole(const Bytes& bytes) { return bytes == make_message(seed_of(
 
 // One message, as the policy says. Its position if it was written.
 inline std::optional<base::Position> write(const ring::Memory& memory, ring::Writer& writer, const Bytes& bytes,
-                                           blocking::WriteRequest request = {.overwrite = true}) {
+                                           const blocking::WriteRequest& request = {.overwrite = true}) {
     const ring::Part part{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
-    request.messages = ring::Batch({&part, 1});
-    const auto result = write_as(memory, writer, request);
+    const auto result = write_as(memory, writer, ring::Batch({&part, 1}), request);
     if (result.count == 0) return std::nullopt;
     return result.last;
 }

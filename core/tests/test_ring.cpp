@@ -126,7 +126,7 @@ TEST(a_timeout_overtakes_once_and_then_waits_again) {
     const std::vector<ring::Part> parts(60, part);
     const ring::Batch many(parts);
     const auto begin = blocking::Clock::now();
-    write_as(*ring.memory, ring.writer, {.messages = many, .overwrite = true, .timeout = os::Nanoseconds{100'000'000}});
+    write_as(*ring.memory, ring.writer, many, {.overwrite = true, .timeout = os::Nanoseconds{100'000'000}});
     CHECK(blocking::Clock::now() - begin >= std::chrono::milliseconds{200});
 }
 

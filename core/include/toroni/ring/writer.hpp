@@ -99,9 +99,10 @@ public:
 private:
     struct Plan;
     [[nodiscard]] Plan plan(const Batch& messages, RoomRule rule, base::Position free_pos) noexcept;
+    [[nodiscard]] Plan plan_each(const Batch& messages, RoomRule rule, base::Position free_pos) noexcept;
     [[nodiscard]] bool spans_too_much(base::Position free_pos, base::Position end) noexcept;
     void claim(base::Position free_pos, base::Position end) noexcept;
-    base::Position write_frames(const Batch& messages, std::size_t count, base::Position at,
+    base::Position write_frames(const Batch& messages, const Plan& plan, base::Position at,
                                 Landmarks& landmarks) noexcept;
     void heal(base::Position free_pos) noexcept;
 
