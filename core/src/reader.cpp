@@ -127,22 +127,24 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
 
     enum class Stop { limit, end, damage, refusal } stop = Stop::limit;
     // Skipping is committed in steps, so that a reader that is nearly overtaken gets on.
-    const Position skip_end = filter == nullptr ? free_pos : position_ + std::max(capacity / 8, smallest_skip);
+    const Position walk_end =
+        filter == nullptr ? free_pos : base::earlier(free_pos, position_ + std::max(capacity / 8, smallest_skip));
     const std::byte* const data = memory_->data();
     const Bodies bodies(*memory_);
     Position at = position_;
     std::uint64_t bytes = 0, messages = 0;
     for (std::size_t room = max_frames; room != 0 && bytes < max_bytes;) {
-        if (at == free_pos) stop = Stop::end;
-        if (at == free_pos || base::distance(skip_end, at) >= 0) break;
+        if (base::distance(walk_end, at) >= 0) {
+            if (at == free_pos) stop = Stop::end;
+            break;
+        }
         const Step next = step(data, capacity, at, free_pos);
         if (next.kind == StepKind::damage) {
             stop = Stop::damage;
             break;
         }
         if (next.kind == StepKind::message) {
-            Frame frame{.position = next.end - next.length - base::frame_header_size,
-                        .length = static_cast<std::uint32_t>(next.length)};
+            Frame frame{.position = at, .length = static_cast<std::uint32_t>(next.length)};
             const auto verdict = filter == nullptr ? Verdict::take : filter->judge(bodies.payload_of(frame), frame);
             if (verdict == Verdict::refuse && messages != 0) break;  // the next run begins with it
             ++messages;
