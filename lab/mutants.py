@@ -63,7 +63,8 @@ MUTANTS = [
         [
             (
                 "        at += static_cast<std::uint64_t>(end - frame);\n",
-                "        at += static_cast<std::uint64_t>(end - frame);\n        memory_->ring().free_pos.store(at, std::memory_order_release);\n",
+                "        at += static_cast<std::uint64_t>(end - frame);\n"
+                "        memory_->ring().free_pos.store(at, std::memory_order_release);\n",
             )
         ],
     ),
