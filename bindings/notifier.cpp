@@ -117,10 +117,8 @@ public:
 
     os::FutexResult sleep(ring::Reader& reader, Nanoseconds timeout) override {
         const WaitingBit bit(reader);
-        const auto& word = *reader.wake_word();
-        const std::uint32_t sequence = word.load(std::memory_order_acquire);  // pairs with Writer::wake_by_futex
         if (reader.has_news()) return os::FutexResult::woken;
-        return os::futex_wait(word, sequence, timeout);
+        return os::futex_wait(*reader.wake_word(), bit.sequence(), timeout);
     }
     void interrupt(ring::Reader& reader) override { os::futex_wake(*reader.wake_word()); }
 

@@ -80,13 +80,16 @@ private:
 // Says in the slot that the reader sleeps, for its lifetime.
 class WaitingBit {
 public:
-    explicit WaitingBit(ring::Reader& reader) : reader_(reader) { reader.set_waiting(); }
+    explicit WaitingBit(ring::Reader& reader) : reader_(reader), sequence_(reader.set_waiting()) {}
     ~WaitingBit() { reader_.clear_waiting(); }
     WaitingBit(const WaitingBit&) = delete;
     WaitingBit& operator=(const WaitingBit&) = delete;
+    // Of the futex, where that is slept on.
+    [[nodiscard]] std::uint32_t sequence() const noexcept { return sequence_; }
 
 private:
     ring::Reader& reader_;
+    std::uint32_t sequence_;
 };
 
 // For all but the application's own. `watchers` are the process's for this bus.

@@ -44,17 +44,17 @@ public:
 
     // Where messages come one right after the other, a moment's patience makes one run of many of them: each look at
     // what the writer is writing costs it the cache line, and so several times what a message does. `end()` is the
-    // stream's end. As long as it moves the next moment is twice as long, four microseconds in all; where it stands
-    // still the moment was wasted, and the next ones are not spent.
+    // stream's end. Where it stands still the moment was wasted, and the next ones are not spent.
     template <class End>
     void gather(End&& end) noexcept {
         if (skipped_ < skip_) {
             ++skipped_;
             return;
         }
+        constexpr int most_moments = 16;
         bool moved = false;
         auto seen = end();
-        for (auto moment = first_moment; moment <= last_moment; moment *= 2) {
+        for (int i = 0; i < most_moments; ++i) {
             const auto until = Clock::now() + moment;
             do relax();
             while (Clock::now() < until);
@@ -79,8 +79,7 @@ private:
 #endif
     }
 
-    static constexpr os::Nanoseconds first_moment{250};  // a message or two
-    static constexpr os::Nanoseconds last_moment{2000};
+    static constexpr os::Nanoseconds moment{250};  // a message or two
     static constexpr int most_skipped = 1023;
 
     bool is_worth_it_ = false;

@@ -71,6 +71,8 @@ void Watcher::State::start() {
 void Watcher::arm(const ring::Reader& reader, int event) {
     std::lock_guard guard(state_->mutex);
     if (!state_->running) state_->start();
+    reader.note_sleep(
+        state_->word->load(std::memory_order_acquire));  // the thread sleeps on this one, or an earlier one
     state_->waiting.push_back({&reader, event});
     if (state_->waiting.size() == 1) state_->changed.notify_all();
 }
@@ -101,6 +103,7 @@ void* Watcher::run(void* argument) {
             continue;
         }
         const std::uint32_t sequence = state.word->load(std::memory_order_acquire);  // pairs with wake_by_futex
+        for (const Waiting& entry : state.waiting) entry.reader->note_sleep(sequence);
         state.call_who_has_news();
         if (state.waiting.empty()) continue;
         guard.unlock();

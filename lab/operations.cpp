@@ -139,9 +139,7 @@ void sleep_and_wake(const Options& options) {
     kill_sweep_begin();
     {
         blocking::WaitingBit bit(reader);
-        const auto* word = reader.wake_word();
-        const auto sequence = word->load(std::memory_order_acquire);
-        if (!reader.has_news()) os::futex_wait(*word, sequence, os::Nanoseconds{1000});
+        if (!reader.has_news()) os::futex_wait(*reader.wake_word(), bit.sequence(), os::Nanoseconds{1000});
     }
     kill_sweep_end();
 }

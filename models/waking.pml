@@ -28,6 +28,8 @@ byte writer_mutex;
 byte stream_end;          /* free_pos, as writers see it under their mutex */
 byte free_pos;            /* as readers see it */
 byte wake_seq;            /* the futex word */
+byte woken_seq;           /* who sleeps on one before it has been woken */
+byte sleep_seq[READERS];  /* what each sleeps on */
 bool waiting[READERS];    /* the bitmap of the -ri extension */
 bool holds_slot[READERS]; /* the slot's lock word names a living thread */
 bool asleep[READERS];     /* in the kernel, on wake_seq */
@@ -37,7 +39,7 @@ hidden byte needed_the_look, left_unread;
 
 
 active [WRITERS] proctype Writer() {
-    byte left = MESSAGES, mine, i;
+    byte left = MESSAGES, mine, i, slept, raised;
     bool somebody_waits;
     {
         do
@@ -54,13 +56,17 @@ active [WRITERS] proctype Writer() {
 #ifdef BITS_TAKEN /* so that other writers would not wake the same readers again */
                 waiting[i] = false;
 #endif
-                d_step { somebody_waits = somebody_waits || holds_slot[i]; i++ }
+                slept = sleep_seq[i];
+                d_step { somebody_waits = somebody_waits || (holds_slot[i] && slept >= woken_seq); slept = 0; i++ }
             :: i == READERS -> break
             od;
             if
             :: somebody_waits ->
 #ifndef WITHOUT_SEQUENCE
-                wake_seq++;
+                d_step { wake_seq++; raised = wake_seq }
+#endif
+#ifdef WOKEN_BEFORE_THE_CALL
+                woken_seq = raised;
 #endif
                 d_step { /* FUTEX_WAKE */
                     i = 0;
@@ -68,14 +74,15 @@ active [WRITERS] proctype Writer() {
                     :: i < READERS -> asleep[i] = false; i++
                     :: else -> break
                     od
-                }
+                };
+                woken_seq = raised
             :: else
             fi;
-            d_step { announced = LATER(announced, mine); somebody_waits = false; mine = 0; i = 0 }
+            d_step { raised = 0; announced = LATER(announced, mine); somebody_waits = false; mine = 0; i = 0 }
         :: left == 0 -> break
         od
     } unless {
-        d_step { killed[_pid] -> release_of_the_dead(writer_mutex); left = 0; mine = 0; i = 0; somebody_waits = false }
+        d_step { killed[_pid] -> release_of_the_dead(writer_mutex); left = 0; mine = 0; i = 0; somebody_waits = false; slept = 0; raised = 0 }
     }
 }
 
@@ -83,7 +90,10 @@ inline set_bit() {
     waiting[READER] = true
 }
 inline read_sequence() {
-    sequence = wake_seq
+    sequence = wake_seq;
+#ifndef SLEEP_UNNOTED
+    sleep_seq[READER] = sequence
+#endif
 }
 inline look() {
     has_news = free_pos != position
@@ -106,9 +116,12 @@ active [READERS] proctype Reader() {
             look();
             read_sequence();
 #else
-            set_bit();
             read_sequence();
+            set_bit();
             look();
+#endif
+#ifdef SEQUENCE_READ_AGAIN
+            sequence = wake_seq;
 #endif
             if
             :: has_news

@@ -232,11 +232,16 @@ std::uint64_t Reader::lag() const noexcept {
 
 // ---- sleeping ---------------------------------------------------------------------------------------------
 
-void Reader::set_waiting() noexcept {
+std::uint32_t Reader::set_waiting() noexcept {
     slot_->publish(position_);
     published_ = announced_ = position_;
+    const auto* word = wake_word();
+    const std::uint32_t sequence =
+        word == nullptr ? 0 : word->load(std::memory_order_acquire);  // pairs with Writer::wake_by_futex
+    slot_->note_sleep(sequence);
     slot_->set_waiting();
     slot_->announce_room();  // a writer that began to wait unseen would otherwise lose a slice
+    return sequence;
 }
 
 const std::atomic<std::uint32_t>* Reader::wake_word() const noexcept {

@@ -191,6 +191,15 @@ Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
     return published;
 }
 
+// A reader that sleeps by futex, and has been woken already but did not run since: each system call more would be in
+// vain, and there would be one a message. Loaded behind the bit, which has the fence.
+bool Writer::is_woken(std::uint32_t reader) const noexcept {
+    if (memory_->notifier().kind != base::NotifierKind::futex) return false;
+    const std::uint32_t woken = memory_->ring_extension()->woken_seq.load(std::memory_order_acquire);
+    const std::uint32_t slept = memory_->entry(reader)->sleep_seq.load(std::memory_order_relaxed);
+    return static_cast<std::int32_t>(woken - slept) > 0;
+}
+
 bool Writer::somebody_waits() const noexcept {
     const auto* info = memory_->info_extension();
     if (info == nullptr || memory_->ring_extension() == nullptr) return true;
@@ -200,7 +209,8 @@ bool Writer::somebody_waits() const noexcept {
         std::uint64_t bits = info->waiting[first / 64].load(std::memory_order_relaxed);
         for (; bits != 0; bits &= bits - 1) {
             const auto index = first + static_cast<std::uint32_t>(__builtin_ctzll(bits));
-            if (index < memory_->max_readers() && is_alive(*memory_, index)) return true;  // the dead keep their bit
+            // The dead keep their bit.
+            if (index < memory_->max_readers() && is_alive(*memory_, index) && !is_woken(index)) return true;
         }
     }
     return memory_->expects_foreign() && has_foreign_reader(*memory_);
@@ -209,8 +219,12 @@ bool Writer::somebody_waits() const noexcept {
 void Writer::wake_by_futex() noexcept {
     auto* extension = memory_->ring_extension();
     if (extension == nullptr) return;
-    extension->wake_seq.fetch_add(1, std::memory_order_release);  // pairs with the sleeper's load of it
+    const std::uint32_t raised =
+        extension->wake_seq.fetch_add(1, std::memory_order_release) + 1;  // pairs with the sleeper's load of it
     os::futex_wake(extension->wake_seq);
+    // Not before: killed in between, nobody would be woken for whom the other writers rely on it. Another writer may
+    // have raised it further: then somebody is woken once more.
+    extension->woken_seq.store(raised, std::memory_order_release);
     count_notification();
 }
 

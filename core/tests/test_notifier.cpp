@@ -92,6 +92,27 @@ TEST(a_sleeping_reader_is_woken_each_time) {
     }
 }
 
+TEST(who_was_woken_costs_no_system_call_until_it_sleeps_again) {
+    Notified bus(all_notifiers[0]);
+    ring::Reader reader(bus.memory, {}, "r"), other(bus.memory, {}, "o");
+    const auto wake_ups = [&] { return bus.memory->ring().notification_count.load(); };
+    for (std::uint64_t round = 1; round <= 3; ++round) {
+        reader.set_waiting();
+        for (std::uint64_t i = 0; i < 5; ++i) bus.write(i);
+        CHECK_EQUAL(wake_ups(), 2 * round - 1);
+        other.set_waiting();  // for it, and for nobody else
+        for (std::uint64_t i = 0; i < 5; ++i) bus.write(i);
+        CHECK_EQUAL(wake_ups(), 2 * round);
+        other.clear_waiting();
+        reader.clear_waiting();
+    }
+    // A writer that was killed in the middle has woken nobody for the others.
+    reader.set_waiting();
+    bus.memory->ring_extension()->wake_seq.fetch_add(1);
+    bus.write(1);
+    CHECK_EQUAL(wake_ups(), 7u);
+}
+
 TEST(the_descriptor_is_readable_exactly_when_there_is_news) {
     for (const auto& notifier : all_notifiers) {
         Notified bus(notifier);

@@ -114,6 +114,8 @@ struct RingExtension {
     alignas(line_size) std::atomic<Position> claim_pos;
     // Any writer, after it published: futex word of sleeping readers.
     alignas(line_size) std::atomic<std::uint32_t> wake_seq;
+    // Any writer, behind the system call: whoever sleeps on a wake_seq before this one has been woken.
+    std::atomic<std::uint32_t> woken_seq;
     // Robust; held by the one writer that waits for room. Its lock word is the flag "a writer waits".
     alignas(line_size) pthread_mutex_t room_mutex;
     // Writer under writer_mutex: two records, written in turn, so that a death leaves one valid.
@@ -151,7 +153,7 @@ struct SlotEntry {  // the slot's owner; the counters at its leisure, the rest w
     std::atomic<std::uint32_t> pid;
     std::atomic<std::uint64_t> start_time;  // of the process, clock ticks since boot
     std::atomic<std::uint32_t> wait_kind;
-    std::atomic<std::uint32_t> reserved;
+    std::atomic<std::uint32_t> sleep_seq;  // the wake_seq that it sleeps on, stored before it looks whether to
     std::atomic<std::uint64_t> messages;
     std::atomic<std::uint64_t> bytes;
     std::atomic<std::uint64_t> losses;
@@ -196,6 +198,7 @@ static_assert(offsetof(RingExtension, notifier) == 40);
 static_assert(sizeof(NotifierAddress) == 16);
 static_assert(offsetof(RingExtension, claim_pos) == 64);
 static_assert(offsetof(RingExtension, wake_seq) == 128);
+static_assert(offsetof(RingExtension, woken_seq) == 132);
 static_assert(offsetof(RingExtension, room_mutex) == 192);
 static_assert(offsetof(RingExtension, counts) == 256);
 static_assert(offsetof(RingExtension, count_epoch) == 320);

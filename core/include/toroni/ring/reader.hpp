@@ -119,9 +119,11 @@ public:
     [[nodiscard]] base::Position position() const noexcept { return position_; }
     [[nodiscard]] std::uint64_t lag() const noexcept;
 
-    // ---- sleeping: set_waiting(), then wake_sequence(), then has_news(); only if that is false sleep on the
-    // sequence; clear_waiting() after.
-    void set_waiting() noexcept;
+    // ---- sleeping: set_waiting(), then has_news(); only if that is false sleep on the sequence that the former gave,
+    // and on no later one: writers do not wake again who slept on an earlier one. clear_waiting() after.
+    std::uint32_t set_waiting() noexcept;
+    // Another thread sleeps for it from now on, on this sequence or an earlier one. Then has_news() as above.
+    void note_sleep(std::uint32_t sequence) const noexcept { slot_->note_sleep(sequence); }
     void clear_waiting() noexcept { slot_->clear_waiting(); }
     [[nodiscard]] const std::atomic<std::uint32_t>* wake_word() const noexcept;
     // Whether begin() would not say `empty`.

@@ -52,6 +52,11 @@ public:
     // The bit that tells writers to make the system call. seq_cst: pairs with Writer::announce's fence.
     void set_waiting() noexcept;
     void clear_waiting() noexcept;
+    // The sequence that will be slept on, before the look whether to. relaxed: that look has the fence.
+    void note_sleep(std::uint32_t sequence) noexcept {
+        if (auto* entry = this->entry(); entry != nullptr && !is_inherited())
+            entry->sleep_seq.store(sequence, std::memory_order_relaxed);
+    }
 
     // Called after room was made (a position published, the slot deactivated): wakes the writer that waits
     // for room, if any.

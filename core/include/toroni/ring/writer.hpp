@@ -105,6 +105,7 @@ private:
     base::Position write_frames(const Batch& messages, const Plan& plan, base::Position at,
                                 Landmarks& landmarks) noexcept;
     void heal(base::Position free_pos) noexcept;
+    [[nodiscard]] bool is_woken(std::uint32_t reader) const noexcept;
 
     std::shared_ptr<Memory> memory_;
     SlowestReader slowest_;
