@@ -119,7 +119,7 @@ MUTANTS = [
         "the dead are woken",
         "sleep and wake",
         WRITER,
-        [(" && is_alive(*memory_, index)) return true;", ") return true;")],
+        [(" && is_alive(*memory_, index) && !is_woken(index)) return true;", " && !is_woken(index)) return true;")],
     ),
     Mutant(
         "the dead hold writers back",
