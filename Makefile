@@ -74,9 +74,10 @@ interoperability: $(VENV)/installed  ## kills among our processes and foreign on
 idle: $(VENV)/installed  ## what an idle reader costs in SECONDS (default 30)
 	python -m pytest tests/test_cost.py -k idle -rP --idle-seconds $(or $(SECONDS),30)
 
-benchmark: $(VENV)/installed  ## what a message, and matching its topic, costs where nobody waits
+benchmark: $(VENV)/installed  ## what a message, and matching its topic, costs where nobody waits; and beside a reader
 	python benchmarks/hot_paths.py
 	python benchmarks/matching.py
+	python benchmarks/beside_a_reader.py
 
 bench: $(VENV)/tools-bench $(VENV)/installed  ## ours and all peers, in turn: half an hour
 	toroni bench $(ARGS)
