@@ -57,7 +57,7 @@ active [WRITERS] proctype Writer() {
                 waiting[i] = false;
 #endif
                 slept = sleep_seq[i];
-                d_step { somebody_waits = somebody_waits || (holds_slot[i] && slept >= woken_seq); slept = 0; i++ }
+                d_step { somebody_waits = somebody_waits || (holds_slot[i] && !(slept < woken_seq && woken_seq <= wake_seq)); slept = 0; i++ }
             :: i == READERS -> break
             od;
             if

@@ -197,7 +197,10 @@ bool Writer::is_woken(std::uint32_t reader) const noexcept {
     if (memory_->notifier().kind != base::NotifierKind::futex) return false;
     const std::uint32_t woken = memory_->ring_extension()->woken_seq.load(std::memory_order_acquire);
     const std::uint32_t slept = memory_->entry(reader)->sleep_seq.load(std::memory_order_relaxed);
-    return static_cast<std::int32_t>(woken - slept) > 0;
+    // Believed only between the two: a writer that was stopped before it stored woken_seq may do so half of all numbers
+    // later. Then it would seem ahead of everybody, nobody would be woken, and so nobody would store another.
+    const std::uint32_t raised = memory_->ring_extension()->wake_seq.load(std::memory_order_relaxed) - slept;
+    return static_cast<std::int32_t>(raised) > 0 && woken - slept - 1 < raised;
 }
 
 bool Writer::somebody_waits() const noexcept {

@@ -111,6 +111,31 @@ TEST(who_was_woken_costs_no_system_call_until_it_sleeps_again) {
     bus.memory->ring_extension()->wake_seq.fetch_add(1);
     bus.write(1);
     CHECK_EQUAL(wake_ups(), 7u);
+    reader.clear_waiting();
+}
+
+// As of a writer that was stopped before it stored it, for half of all numbers; or of one that scribbles.
+TEST(a_false_woken_seq_lets_nobody_sleep) {
+    constexpr std::uint32_t half = std::uint32_t{1} << 31, last = ~std::uint32_t{0};
+    Notified bus(all_notifiers[0]);
+    ring::Reader reader(bus.memory, {}, "r");
+    auto& extension = *bus.memory->ring_extension();
+    std::vector<Received> received;
+    std::uint64_t expected = 0;
+    for (const std::uint32_t wake : {std::uint32_t{0}, std::uint32_t{100}, half + 10, last}) {
+        for (const std::uint32_t woken : {std::uint32_t{5}, wake + 1, wake + half - 1, wake + half, wake - 1, last}) {
+            extension.wake_seq.store(wake);
+            extension.woken_seq.store(woken);
+            reader.set_waiting();
+            bus.write(woken);
+            CHECK_EQUAL(bus.memory->ring().notification_count.load(), ++expected);
+            bus.write(woken);  // and from then on it is right again, across the wrap
+            CHECK_EQUAL(bus.memory->ring().notification_count.load(), expected);
+            reader.clear_waiting();
+            while (read(reader, received) == ring::ReadStatus::messages) {  // a full ring would make the writer wait
+            }
+        }
+    }
 }
 
 TEST(the_descriptor_is_readable_exactly_when_there_is_news) {
