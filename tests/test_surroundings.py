@@ -262,7 +262,8 @@ def test_containers_that_share_process_ids_and_shared_memory_and_nothing_else(bu
     with Bus(bus_name, capacity=4096, backpressure=Wait(None)) as bus, bus.subscribe("/out") as reader:
 
         def ask() -> None:
-            wait_until(lambda: len(bus.readers()) == 2, "the other one reads")
+            # Before it sleeps it may have its slot, and not yet its subscription.
+            wait_until(lambda: any(info.waiting for info in bus.readers()), "the other one waits")
             for number in range(200):
                 bus.post("/in", bytes([number]) * (8 + number * 13))
                 answer = reader.recv(timeout=PATIENCE)
