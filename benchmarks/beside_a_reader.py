@@ -63,7 +63,7 @@ def main() -> None:
         measure("alone", bus)
         for what, work in {"beside one that iterates": iterate, "beside one that takes batches": take_batches}.items():
             ready = multiprocessing.Event()
-            reader = multiprocessing.Process(target=work, args=[ready])
+            reader = multiprocessing.Process(target=work, args=[ready], daemon=True)  # also after Ctrl-C
             reader.start()
             ready.wait()
             measure(what, bus)

@@ -72,7 +72,7 @@ enum class Answer {
 };
 
 struct WriteRequest {
-    bool may_wait = true;                // for room, until the timeout; then overwrite_after says what happens
+    bool may_wait = true;                // for room, until the timeout; then `overwrite` says what happens
     bool overwrite = false;              // at once, or after the timeout
     bool sleep = false;                  // for the whole timeout, and again while the slowest reader moves
     bool ask = false;                    // the Waiter

@@ -71,8 +71,8 @@ void Watcher::State::start() {
 void Watcher::arm(const ring::Reader& reader, int event) {
     std::lock_guard guard(state_->mutex);
     if (!state_->running) state_->start();
-    reader.note_sleep(
-        state_->word->load(std::memory_order_acquire));  // the thread sleeps on this one, or an earlier one
+    // The thread sleeps on this one, or an earlier one: it loads it under the same mutex.
+    reader.note_sleep(state_->word->load(std::memory_order_acquire));
     state_->waiting.push_back({&reader, event});
     if (state_->waiting.size() == 1) state_->changed.notify_all();
 }

@@ -5,6 +5,8 @@
    Writers publish, look at the readers' waiting bits, and wake; readers read to the stream end, and sleep. Any of them may be
    killed at any step.
 
+   Not in it: sequences that wrap around (core/tests/test_notifier.cpp has those), and the thread that sleeps for event loops.
+
    Shown: no lost wake-up. What a writer published that lived to announce it (`announced`) never waits for the look that a
    sleeper takes once a second (needed_the_look); with that look, not even what a killed writer published stays unread
    (left_unread). No deadlock, a killed writer's mutex included.
@@ -57,7 +59,10 @@ active [WRITERS] proctype Writer() {
                 waiting[i] = false;
 #endif
                 slept = sleep_seq[i];
-                d_step { somebody_waits = somebody_waits || (holds_slot[i] && !(slept < woken_seq && woken_seq <= wake_seq)); slept = 0; i++ }
+                d_step { /* Writer::is_woken */
+                    somebody_waits = somebody_waits || (holds_slot[i] && !(slept < woken_seq && woken_seq <= wake_seq));
+                    slept = 0; i++
+                }
             :: i == READERS -> break
             od;
             if
@@ -82,7 +87,10 @@ active [WRITERS] proctype Writer() {
         :: left == 0 -> break
         od
     } unless {
-        d_step { killed[_pid] -> release_of_the_dead(writer_mutex); left = 0; mine = 0; i = 0; somebody_waits = false; slept = 0; raised = 0 }
+        d_step {
+            killed[_pid] -> release_of_the_dead(writer_mutex);
+            left = 0; mine = 0; i = 0; somebody_waits = false; slept = 0; raised = 0
+        }
     }
 }
 

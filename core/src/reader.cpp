@@ -236,8 +236,8 @@ std::uint32_t Reader::set_waiting() noexcept {
     slot_->publish(position_);
     published_ = announced_ = position_;
     const auto* word = wake_word();
-    const std::uint32_t sequence =
-        word == nullptr ? 0 : word->load(std::memory_order_acquire);  // pairs with Writer::wake_by_futex
+    // acquire: pairs with Writer::wake_by_futex.
+    const std::uint32_t sequence = word == nullptr ? 0 : word->load(std::memory_order_acquire);
     slot_->note_sleep(sequence);
     slot_->set_waiting();
     slot_->announce_room();  // a writer that began to wait unseen would otherwise lose a slice
@@ -250,7 +250,7 @@ const std::atomic<std::uint32_t>* Reader::wake_word() const noexcept {
 }
 
 bool Reader::has_news() const noexcept {
-    base::fence::seq_cst();  // between the waiting bit and free_pos: pairs with Writer::announce
+    base::fence::seq_cst();  // between the waiting bit and free_pos: pairs with Writer::somebody_waits
     return memory_->ring().free_pos.load(std::memory_order_acquire) != position_ || !slot_->is_held();
 }
 

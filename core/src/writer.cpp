@@ -192,14 +192,16 @@ Published Writer::publish(const Batch& messages, RoomRule rule) noexcept {
 }
 
 // A reader that sleeps by futex, and has been woken already but did not run since: each system call more would be in
-// vain, and there would be one a message. Loaded behind the bit, which has the fence.
+// vain, and there would be one a message. Behind the fence of somebody_waits: either we see what the reader noted last,
+// or it sees free_pos.
 bool Writer::is_woken(std::uint32_t reader) const noexcept {
     if (memory_->notifier().kind != base::NotifierKind::futex) return false;
-    const std::uint32_t woken = memory_->ring_extension()->woken_seq.load(std::memory_order_acquire);
+    const base::RingExtension& ring = *memory_->ring_extension();
+    const std::uint32_t woken = ring.woken_seq.load(std::memory_order_acquire);  // pairs with wake_by_futex
     const std::uint32_t slept = memory_->entry(reader)->sleep_seq.load(std::memory_order_relaxed);
     // Believed only between the two: a writer that was stopped before it stored woken_seq may do so half of all numbers
     // later. Then it would seem ahead of everybody, nobody would be woken, and so nobody would store another.
-    const std::uint32_t raised = memory_->ring_extension()->wake_seq.load(std::memory_order_relaxed) - slept;
+    const std::uint32_t raised = ring.wake_seq.load(std::memory_order_relaxed) - slept;
     return static_cast<std::int32_t>(raised) > 0 && woken - slept - 1 < raised;
 }
 
@@ -222,11 +224,11 @@ bool Writer::somebody_waits() const noexcept {
 void Writer::wake_by_futex() noexcept {
     auto* extension = memory_->ring_extension();
     if (extension == nullptr) return;
-    const std::uint32_t raised =
-        extension->wake_seq.fetch_add(1, std::memory_order_release) + 1;  // pairs with the sleeper's load of it
+    // release: pairs with the sleeper's load, in Reader::set_waiting.
+    const std::uint32_t raised = extension->wake_seq.fetch_add(1, std::memory_order_release) + 1;
     os::futex_wake(extension->wake_seq);
-    // Not before: killed in between, nobody would be woken for whom the other writers rely on it. Another writer may
-    // have raised it further: then somebody is woken once more.
+    // Not before: killed in between, we would leave sleepers that the others take for woken. Another writer may have
+    // stored a later one: then somebody is woken once more.
     extension->woken_seq.store(raised, std::memory_order_release);
     count_notification();
 }

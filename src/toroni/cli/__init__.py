@@ -54,7 +54,7 @@ def _explain(error: Exception) -> int:
         raise error
     text = says() if says else str(error)
     if text and (context := getattr(error, "ctx", None)) is not None:
-        text = text.replace("Value error, ", "").removesuffix(".")
+        text = text.replace("Value error, ", "").removesuffix(".")  # the validator's own word for ours
         text += f"; `{context.command_path} --help` shows how it is used"
     if text:  # what wants arguments and got none has shown its help
         print(f"toroni: {text}", file=sys.stderr)

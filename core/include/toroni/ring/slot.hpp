@@ -49,10 +49,11 @@ public:
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
     [[nodiscard]] base::SlotEntry* entry() const noexcept { return memory_->entry(index_); }
 
-    // The bit that tells writers to make the system call. seq_cst: pairs with Writer::announce's fence.
+    // The bit that tells writers to make the system call. seq_cst: pairs with the fence in Writer::somebody_waits.
     void set_waiting() noexcept;
     void clear_waiting() noexcept;
-    // The sequence that will be slept on, before the look whether to. relaxed: that look has the fence.
+    // The sequence that will be slept on, before the look whether to. relaxed: that look, Reader::has_news, has the
+    // fence. A reader that dies leaves a note that its slot's next owner writes over before it sleeps.
     void note_sleep(std::uint32_t sequence) noexcept {
         if (auto* entry = this->entry(); entry != nullptr && !is_inherited())
             entry->sleep_seq.store(sequence, std::memory_order_relaxed);

@@ -10,7 +10,8 @@
 // What a kill leaves behind: before 3, nothing. Between 3 and 5, a claim that is too high: readers that far
 // behind take themselves for lost although nothing was overwritten (pessimistic, never wrong), and the next
 // writer writes over the torn bytes. After 5, the messages whole, perhaps uncounted and unannounced: the next
-// writer counts them, and sleepers look again once a second.
+// writer counts them, and sleepers look again once a second. Between the wake-up and its note in woken_seq: others
+// wake once more.
 #pragma once
 
 #include <cstddef>
