@@ -20,6 +20,11 @@ inline std::optional<os::Nanoseconds> to_timeout(std::optional<double> seconds) 
     return os::Nanoseconds{static_cast<std::int64_t>(std::min(*seconds, longest) * 1e9)};
 }
 
+// Of how many messages a call takes at most.
+inline void check_most(std::size_t most) {
+    if (most == 0) raise("InvalidArgument", "max must be at least 1");
+}
+
 // From a policy object of toroni/_backpressure.py, or a callable.
 struct Policy {
     blocking::WriteRequest request{.overwrite = true, .timeout = os::Nanoseconds{1'000'000'000}};

@@ -103,13 +103,13 @@ public:
           request_(request),
           waiter_(waiter),
           result_(result),
-          rest_(messages),
+          rest_(&messages),
           room_(memory) {
         if (request.overwrite && !request.may_wait) rule_ = ring::RoomRule::overwrite;
     }
 
     void run() {
-        while (rest_.size() != 0) {
+        while (rest_->size() != 0) {
             if (request_.may_wait && !request_.sleep && rule_ == ring::RoomRule::respect && room_.is_others_turn() &&
                 room_.holder() != writer_.stalled_turn.load(std::memory_order_relaxed)) {
                 queue();
@@ -119,7 +119,7 @@ public:
                 result_.status = *failed;
                 return;
             }
-            const auto published = writer_.publish(next(), rule_);
+            const auto published = writer_.publish(*next(), rule_);
             writer_.unlock();
             result_.count += published.count;  // before anything that may throw
             if (published.count != 0) result_.last = published.last;
@@ -127,8 +127,9 @@ public:
             // Who is in the way may sleep because somebody was killed before it could announce what it wrote.
             const bool announce = published.anything || (!has_room && !met_backpressure_ && waits());
             if (announce && writer_.somebody_waits()) notifier_.notify(writer_);
-            if (published.count == rest_.size()) return;  // mostly
-            rest_ = rest_.from(published.count);
+            if (published.count == rest_->size()) return;  // mostly
+            later_ = rest_->from(published.count);
+            rest_ = &later_;
             if (published.count != 0) begin_next();
             if (!has_room && !make_room(published.room_end, sequence)) {
                 result_.status = WriteStatus::no_room;
@@ -140,8 +141,10 @@ public:
 private:
     // After a wait in vain one message overtakes the slowest reader, which is in nobody's way then; the others are
     // waited for like before.
-    [[nodiscard]] ring::Batch next() const {
-        return rule_ == ring::RoomRule::overwrite && waits() ? rest_.first() : rest_;
+    [[nodiscard]] const ring::Batch* next() {
+        if (rule_ != ring::RoomRule::overwrite || !waits()) return rest_;
+        first_ = rest_->first();
+        return &first_;
     }
     [[nodiscard]] bool waits() const { return request_.may_wait || request_.ask; }
 
@@ -239,7 +242,7 @@ private:
             return true;
         }
         leave();
-        const Answer answer = waiter_.ask(rest_);
+        const Answer answer = waiter_.ask(*rest_);
         if (answer == Answer::overwrite) rule_ = ring::RoomRule::overwrite;
         if (answer != Answer::retry) return answer == Answer::overwrite;
         queue();
@@ -269,7 +272,10 @@ private:
     const WriteRequest& request_;
     Waiter& waiter_;
     WriteResult& result_;
-    ring::Batch rest_;
+    const ring::Batch*
+        rest_;  // not copied on the way that is mostly taken: that would wait for the stores of its parts
+    ring::Batch later_;
+    ring::Batch first_;
     ring::Room room_;
     std::optional<Deadline> deadline_;
     std::optional<base::Position> slept_for_;
@@ -279,7 +285,7 @@ private:
     bool answered_ = false;
 };
 
-// `result` says what was written also where the Waiter throws.
+// `messages` stay where they are until the end. `result` says what was written also where the Waiter throws.
 template <class Waiter>
 void write(const ring::Memory& memory, ring::Writer& writer, Notifier& notifier, const ring::Batch& messages,
            const WriteRequest& request, Waiter& waiter, WriteResult& result) {

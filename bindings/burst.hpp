@@ -130,7 +130,7 @@ private:
             topic::Header header;
             if (!topic::has_topic(body, frame.length, topic_name, header)) return Verdict::refuse;
             if (!route_.admits(header)) return Verdict::skip;
-            frame.prefix = static_cast<std::uint32_t>(header.size);
+            frame.keep(header.size, header.descendants);
             return Verdict::take;
         }
 

@@ -48,6 +48,29 @@ public:
         return count > 0 && ended_ < next_.size();
     }
 
+    // The same for messages behind each other: where each begins, and where the last one ends. With an error set if
+    // those are no buffers.
+    bool accept_columns(PyObject* data, PyObject* offsets) {
+        Py_buffer all, places;
+        if (PyObject_GetBuffer(data, &all, PyBUF_SIMPLE) != 0) return false;
+        if (PyObject_GetBuffer(offsets, &places, PyBUF_SIMPLE) != 0) {
+            PyBuffer_Release(&all);
+            return false;
+        }
+        const auto* from = static_cast<const std::uint64_t*>(places.buf);
+        const auto* const last = from + places.len / static_cast<Py_ssize_t>(sizeof *from) - 1;
+        const bool first = accepted_ == 0, any = from < last;
+        for (; from < last; ++from) {
+            const bool inside = from[0] <= from[1] && from[1] <= static_cast<std::uint64_t>(all.len);
+            look(static_cast<const char*>(all.buf) + (inside ? from[0] : 0), inside ? from[1] - from[0] : 0);
+        }
+        PyBuffer_Release(&all);
+        PyBuffer_Release(&places);
+        if (any && first) start();
+        if (any) stamp();
+        return any && ended_ < next_.size();
+    }
+
     [[nodiscard]] bool ended() const { return ended_ == next_.size(); }
     [[nodiscard]] std::uint64_t damaged() const { return damaged_; }
     [[nodiscard]] std::uint64_t disordered() const { return disordered_; }

@@ -36,6 +36,15 @@ void bind_checker(nb::module_& module) {
                 return more;
             },
             "messages"_a, "Whether there were any, and others will come.")
+        .def(
+            "accept_columns",
+            [](Checker& self, nb::handle data, nb::handle offsets) {
+                const bool more = self.accept_columns(data.ptr(), offsets.ptr());
+                if (PyErr_Occurred()) throw nb::python_error();
+                return more;
+            },
+            "data"_a, "offsets"_a,
+            "The same for messages behind each other, with 64-bit places where each begins and ends.")
         .def_prop_ro("ended", &Checker::ended, "Whether the last message of each publisher has come.")
         .def_prop_ro("received_by", &Checker::received_by, "How many came of each publisher.")
         .def_prop_ro("damaged", &Checker::damaged, "How many had a wrong length, or came of nobody.")

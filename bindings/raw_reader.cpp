@@ -2,6 +2,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include "columns.hpp"
 #include "native_call.hpp"
 #include "new_list.hpp"
 #include "reader_base.hpp"
@@ -16,13 +17,16 @@ public:
     nb::object read(std::optional<double> timeout);
     nb::object next();  // none at all at the end
     nb::object read_many(std::size_t most, std::optional<double> timeout, bool with_positions);
+    nb::tuple read_columns(std::size_t most, std::optional<double> timeout);
 };
 
 // One message.
 struct Single {
     nb::object message = nb::none();
     base::Position last = 0;
-    void start(std::size_t) { message = nb::none(); }
+    void take(const ring::Reader& reader) { copy_each(reader, *this); }
+    void clear() { message = nb::none(); }
+    void start(std::size_t) {}
     void add(const ring::Frame& frame, nb::object&& body) {
         last = frame.position;
         message = std::move(body);
@@ -35,6 +39,8 @@ struct Many {
     NewList list;
     bool with_positions;
     base::Position last = 0;
+    void take(const ring::Reader& reader) { copy_each(reader, *this); }
+    void clear() { start(0); }
     void start(std::size_t count) { list.start(count); }
     void add(const ring::Frame& frame, nb::object&& body) {
         last = frame.position;
@@ -62,12 +68,21 @@ nb::object Reader::next() {
 }
 
 nb::object Reader::read_many(std::size_t most, std::optional<double> timeout, bool with_positions) {
-    if (most == 0) raise("InvalidArgument", "max must be at least 1");
     const blocking::Deadline deadline(to_timeout(timeout));
+    check_most(most);
     Many many(with_positions);
     const Use use(*this, deadline);
     if (use && fetch(most, most_bytes_a_run, deadline, many)) note_last(many.last);
     return many.list.get();
+}
+
+nb::tuple Reader::read_columns(std::size_t most, std::optional<double> timeout) {
+    const blocking::Deadline deadline(to_timeout(timeout));
+    check_most(most);
+    Columns columns;
+    const Use use(*this, deadline);
+    if (use && fetch(most, most_bytes_a_run, deadline, columns)) note_last(columns.last());
+    return columns.get();
 }
 
 }  // namespace
@@ -96,7 +111,10 @@ Raises:
     Closed: after close(), also by another thread during the wait.)")
         .def("_read_many", &Reader::read_many, nb::arg("max"), nb::arg("timeout").none(), nb::arg("with_positions"),
              nb::sig("def _read_many(self, max: int, timeout: float | None, with_positions: bool) -> "
-                     "list[Any]"));
+                     "list[Any]"))
+        .def("_read_columns", &Reader::read_columns, nb::arg("max"), nb::arg("timeout").none(),
+             nb::sig("def _read_columns(self, max: int, timeout: float | None) -> "
+                     "tuple[bytes, bytes, bytes, int | None]"));
 }
 
 }  // namespace toroni::bindings

@@ -10,7 +10,6 @@ namespace toroni::bindings {
 
 namespace {
 
-constexpr std::uint64_t copy_without_gil = 64 * 1024;
 constexpr int most_late_skips = 64;  // of an eighth of the ring each: all that was there when time was over
 // A writer of what nobody here wants may be so quick that the stream never ends, nor does it under one that scribbles.
 constexpr int most_late_ends = 64;
@@ -47,16 +46,6 @@ void ReaderBase::let_go() {
     listener_.reset();
     reader_.reset();
     session_.reset();
-}
-
-ReaderBase::Copies::Copies(const ring::Reader& reader)
-    : reader_(reader), bodies_(reader.bodies()), are_long_(reader.run_bytes() > copy_without_gil) {}
-
-void ReaderBase::Copies::finish() {
-    if (!are_long_) return;
-    const ReleasedGil released;
-    auto to = later_.begin();
-    for (const ring::Frame& frame : reader_.frames()) bodies_.copy(frame, *to++);
 }
 
 bool ReaderBase::next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline) {

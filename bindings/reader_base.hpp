@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "copies.hpp"
 #include "stream_base.hpp"
 #include "toroni/ring/reader.hpp"
 #include "use_lock.hpp"
@@ -63,18 +64,14 @@ protected:
 
     // Waits for a run of messages: true, and they can be looked at and committed. Tells of losses on the way.
     bool next_run(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline);
-    // Reads up to `most` messages: `sink.start(count)`, then `sink.add(frame, bytes)` for each, and all that again if
-    // they were overwritten meanwhile. False if there was none in time; then what the sink has is nothing.
+    // Reads up to `most` messages: `sink.take(reader)` copies the run that begins, `sink.clear()` forgets it if it was
+    // overwritten meanwhile. False if there was none in time.
     template <class Sink>
     bool fetch(std::size_t most, std::uint64_t most_bytes, const blocking::Deadline& deadline, Sink& sink) {
         while (next_run(most, most_bytes, deadline)) {
-            const auto frames = reader_->frames();
-            Copies copies(*reader_);
-            sink.start(frames.size());
-            for (const ring::Frame& frame : frames) sink.add(frame, copies.make(frame));
-            copies.finish();
+            sink.take(*reader_);
             if (reader_->commit()) return true;
-            sink.start(0);
+            sink.clear();
             report_loss(ring::ReadStatus::lost);
             if (deadline.has_passed()) break;
         }
@@ -99,26 +96,6 @@ protected:
     virtual void check_readable() {}                                  // raises if reading is not allowed now
 
 private:
-    // Makes bytes objects of a run's messages: filled at once, or all of them without the GIL if they are long.
-    class Copies {
-    public:
-        explicit Copies(const ring::Reader& reader);
-        [[nodiscard]] nb::object make(const ring::Frame& frame) {
-            nb::object made = nb::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(frame.payload())));
-            if (!made.is_valid()) throw nb::python_error();
-            auto* to = reinterpret_cast<std::byte*>(PyBytes_AS_STRING(made.ptr()));
-            if (are_long_) later_.push_back(to);
-            else bodies_.copy(frame, to);
-            return made;
-        }
-        void finish();
-
-    private:
-        const ring::Reader& reader_;
-        ring::Bodies bodies_;
-        bool are_long_;
-        std::vector<std::byte*> later_;
-    };
     bool is_empty_for_good(const blocking::Deadline& deadline);
     void resume(ring::ReadStatus cause);
     void tell_loss();

@@ -62,10 +62,9 @@ ring::Filter::Verdict TopicReader::TopicFilter::judge(const std::byte* body, rin
         known = &reader_.recognise(header.topic);
     }
     if (!known->second.route.admits(header)) return Verdict::skip;
-    frame.prefix = static_cast<std::uint32_t>(header.size);
+    frame.keep(header.size, header.descendants);
     frame.tag = known;
     frame.number = header.generation;
-    frame.flag = header.descendants ? 1 : 0;
     return Verdict::take;
 }
 
@@ -121,12 +120,14 @@ nb::object TopicReader::message_of(const ring::Frame& frame, nb::object&& body) 
 bool TopicReader::fill(const blocking::Deadline& deadline) {
     struct Ahead {
         std::vector<Pending> fetched;
+        void take(const ring::Reader& reader) { copy_each(reader, *this); }
+        void clear() { fetched.clear(); }
         void start(std::size_t count) {
             fetched.clear();
             fetched.reserve(count);
         }
         void add(const ring::Frame& frame, nb::object&& body) {
-            fetched.push_back({message_of(frame, std::move(body)), frame.number, frame.flag != 0});
+            fetched.push_back({message_of(frame, std::move(body)), frame.number, frame.flag()});
         }
     };
     if (has_pending()) return true;
@@ -177,14 +178,16 @@ nb::object TopicReader::recv_many(std::size_t most, std::optional<double> timeou
     struct Many {
         NewList list;
         base::Position last = 0;
+        void take(const ring::Reader& reader) { copy_each(reader, *this); }
+        void clear() { start(0); }
         void start(std::size_t count) { list.start(count); }
         void add(const ring::Frame& frame, nb::object&& body) {
             last = frame.position;
             list.add(message_of(frame, std::move(body)));
         }
     };
-    if (most == 0) raise("InvalidArgument", "max must be at least 1");
     const blocking::Deadline deadline(to_timeout(timeout));
+    check_most(most);
     Many many;
     const Use use(*this, deadline);
     if (use && has_pending()) {

@@ -23,6 +23,7 @@ public:
     nb::object recv(std::optional<double> timeout);
     nb::object next();  // none at all at the end
     nb::object recv_many(std::size_t most, std::optional<double> timeout);
+    nb::tuple recv_columns(std::size_t most, std::optional<double> timeout);
     // A dict of topics: how many messages and bytes of payload are there now. Nothing is copied.
     nb::object tally(std::size_t most, std::optional<double> timeout);
     nb::object borrow(nb::handle self, std::optional<double> timeout);
@@ -46,13 +47,16 @@ private:
     // A topic that was seen, and who wants it: looked up once, and again when the subscriptions change.
     struct KnownTopic {
         topic::Route route;
-        nb::object name;  // a str, made when first needed
+        nb::object name;            // a str, made when first needed
+        std::uint64_t columns = 0;  // the last ones that have it
+        std::int32_t index = 0;     // there
     };
     struct Hash : std::hash<std::string_view> {
         using is_transparent = void;
     };
     using KnownTopics = std::unordered_map<std::string, KnownTopic, Hash, std::equal_to<>>;
 
+    class InColumns;
     class TopicFilter : public ring::Filter {
     public:
         explicit TopicFilter(TopicReader& reader) : reader_(reader) {}
@@ -88,6 +92,7 @@ private:
     std::vector<Pending> pending_;  // fetched ahead, from next_pending_ on
     std::size_t next_pending_ = 0;
     TopicFilter filter_{*this};
+    std::uint64_t columns_ = 0;           // how many there were
     std::optional<base::Position> lent_;  // the position of the message that is lent
     bool given_back_ = false;             // it was, where that could not be done
 };

@@ -43,6 +43,9 @@ Returns:
     The messages in order; an empty list after `timeout` seconds without any. Perhaps fewer than there are.
 
 Raises what `recv` raises, and InvalidArgument if `max` is less than 1.)")
+        .def("_recv_columns", &TopicReader::recv_columns, nb::arg("max"), nb::arg("timeout").none(),
+             nb::sig("def _recv_columns(self, max: int, timeout: float | None) -> "
+                     "tuple[tuple[bytes, bytes, bytes, int | None], bytes, tuple[str, ...]]"))
         .def("tally", &TopicReader::tally, nb::arg("max") = 65536, nb::arg("timeout") = nb::none(),
              nb::sig("def tally(self, max: int = 65536, timeout: float | None = None) -> dict[str, tuple[int, int]]"),
              R"(Takes what is there now, as `recv_many`, but counts it only: no payload is copied.

@@ -8,8 +8,8 @@ nb::object TopicReader::tally(std::size_t most, std::optional<double> timeout) {
     struct Count {
         std::uint64_t messages = 0, bytes = 0;
     };
-    if (most == 0) raise("InvalidArgument", "max must be at least 1");
     const blocking::Deadline deadline(to_timeout(timeout));
+    check_most(most);
     nb::dict result;
     const Use use(*this, deadline);
     if (use && has_pending()) {  // copies already: one at a time

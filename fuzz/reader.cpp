@@ -19,7 +19,7 @@ public:
         const auto header = decoder_.decode(body, frame.length);
         if (!header) return Verdict::refuse;
         require(header->size <= frame.length);
-        frame.prefix = static_cast<std::uint32_t>(header->size);
+        frame.keep(header->size, header->descendants);
         return header->generation % 2 == 0 ? Verdict::take : Verdict::skip;
     }
 

@@ -31,10 +31,10 @@ def iterate(reader: Reader) -> None:
             return
 
 
-def batches(read: Callable[[], Sized]) -> None:
+def batches(read: Callable[[int], Sized]) -> None:
     count = 0
     while count < MESSAGES:
-        count += len(read())
+        count += len(read(MESSAGES // 2))
 
 
 def main(name: str) -> None:
@@ -48,8 +48,11 @@ def main(name: str) -> None:
                 "post_many": lambda: bus.post_many(batch),
                 "recv_many": lambda: batches(reader.recv_many),
                 "read_many": lambda: batches(raw_reader.read_many),
+                "recv_columns": lambda: batches(reader.recv_columns),
+                "read_columns": lambda: batches(raw_reader.read_columns),
                 "write_many": lambda: stream.write_many(raw),
             }
+            bus.post_many(batch + batch)  # enough for all that is read
             dump("the beginning")
             for label, work in works.items():
                 work()

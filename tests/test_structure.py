@@ -54,7 +54,17 @@ def imports(tree: ast.Module) -> Iterator[str]:
             yield from (name.name for name in node.names if name.name.startswith("toroni"))
 
 
-PYTHON_FLOORS = ["_types", "_closing", "_core", "_errors", "_backpressure", "_notifiers", "_sizes", "_opening"]
+PYTHON_FLOORS = [
+    "_types",
+    "_closing",
+    "_core",
+    "_columns",
+    "_errors",
+    "_backpressure",
+    "_notifiers",
+    "_sizes",
+    "_opening",
+]
 PYTHON_FLOORS += ["_asyncio", "_executors", "_async_writer", "_reader", "_bus", "rmp", "tp", "demo", "agent"]
 PYTHON_FLOORS += ["testing", "bench", "cli", "__main__"]
 

@@ -144,16 +144,20 @@ ReadStatus Reader::walk(std::size_t max_frames, std::uint64_t max_bytes, Filter*
             break;
         }
         if (next.kind == StepKind::message) {
-            Frame frame{.position = at, .length = static_cast<std::uint32_t>(next.length)};
+            // Where it stays: a copy would wait for the stores of its parts.
+            Frame& frame = frames_.emplace_back();
+            frame.position = at;
+            frame.length = static_cast<std::uint32_t>(next.length);
             const auto verdict = filter == nullptr ? Verdict::take : filter->judge(bodies.payload_of(frame), frame);
-            if (verdict == Verdict::refuse && messages != 0) break;  // the next run begins with it
-            ++messages;
-            if (verdict == Verdict::refuse) stop = Stop::refusal;
             if (verdict == Verdict::take) {
-                frames_.push_back(frame);
                 bytes += frame.payload();
                 --room;
+            } else {
+                frames_.pop_back();
+                if (verdict == Verdict::refuse && messages != 0) break;  // the next run begins with it
+                if (verdict == Verdict::refuse) stop = Stop::refusal;
             }
+            ++messages;
         }
         at = next.end;
         if (stop == Stop::refusal) break;

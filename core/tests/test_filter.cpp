@@ -15,7 +15,7 @@ public:
         ++judged;
         std::uint64_t seed = 0;
         base::copy_from_ring(&seed, body, sizeof seed);
-        frame.prefix = 8;
+        frame.keep(8, false);
         if (seed == bad_) return Verdict::refuse;
         return seed % every_ == 0 ? Verdict::take : Verdict::skip;
     }

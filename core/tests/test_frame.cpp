@@ -25,6 +25,24 @@ TEST(every_index_and_size_of_a_small_ring) {
     }
 }
 
+TEST(copies_of_all_sizes_and_nothing_beside_them) {
+    std::vector<std::byte> from(200);
+    for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i + 1);
+    for (std::size_t size = 1; size <= 130; ++size) {
+        for (std::size_t offset = 0; offset < 5; ++offset) {
+            std::vector<std::byte> source(from.begin() + offset, from.begin() + offset + size), exact(size);
+            std::vector<std::byte> around(size + 2 * offset, std::byte{0});
+            base::copy_from_ring(exact.data(), source.data(), size);  // where a sanitizer watches the bounds
+            base::copy_to_ring(around.data() + offset, source.data(), size);
+            CHECK(exact == source);
+            for (std::size_t i = 0; i < around.size(); ++i) {
+                const bool inside = i >= offset && i < offset + size;
+                CHECK(around[i] == (inside ? source[i - offset] : std::byte{0}));
+            }
+        }
+    }
+}
+
 TEST(what_is_to_be_aligned_is) {
     constexpr std::uint64_t capacity = 16384;
     for (std::uint64_t index = 0; index < capacity; ++index) {

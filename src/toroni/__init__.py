@@ -11,6 +11,7 @@ from toroni import rmp, tp
 from toroni._async_writer import AsyncWriter
 from toroni._backpressure import Answer, Backpressure, Drop, Fail, Overwrite, Sleep, SlowReaders, Wait
 from toroni._bus import Bus
+from toroni._columns import Columns
 from toroni._core import BorrowedMessage, Message, ReaderInfo, Statistics
 from toroni._errors import (
     BusDamaged,
@@ -51,6 +52,7 @@ __all__ = [
     "BusNotFound",
     "BusNotReady",
     "Closed",
+    "Columns",
     "Drop",
     "Fail",
     "InUse",

@@ -29,9 +29,36 @@ inline bool is_in_ring(const std::byte* at, const void* bytes, std::size_t size)
     return true;
 }
 #else
-inline void copy_from_ring(void* to, const std::byte* from, std::size_t size) noexcept { std::memcpy(to, from, size); }
+// A front and a back, which may overlap: what is from one to two of them long.
+template <class Block>
+inline void copy_in_two(void* to, const void* from, std::size_t size) noexcept {
+    const std::size_t second = size - sizeof(Block);
+    Block front, back;
+    std::memcpy(&front, from, sizeof front);
+    std::memcpy(&back, static_cast<const char*>(from) + second, sizeof back);
+    std::memcpy(to, &front, sizeof front);
+    std::memcpy(static_cast<char*>(to) + second, &back, sizeof back);
+}
+
+// Short ones are moved in place, since a call costs as much as they do.
+inline void copy_bytes(void* to, const void* from, std::size_t size) noexcept {
+    using Sixteen [[gnu::vector_size(16)]] = long long;
+    if (__builtin_constant_p(size) || size - 8 > 64 - 8) {
+        std::memcpy(to, from, size);
+    } else if (size > 32) {
+        copy_in_two<Sixteen>(to, from, 32);
+        const std::size_t back = size - 32;
+        copy_in_two<Sixteen>(static_cast<char*>(to) + back, static_cast<const char*>(from) + back, 32);
+    } else if (size >= 16) {
+        copy_in_two<Sixteen>(to, from, size);
+    } else {
+        copy_in_two<long long>(to, from, size);
+    }
+}
+
+inline void copy_from_ring(void* to, const std::byte* from, std::size_t size) noexcept { copy_bytes(to, from, size); }
 inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noexcept {
-    if (size != 0) std::memcpy(to, from, size);
+    if (size != 0) copy_bytes(to, from, size);
 }
 // Whether these bytes stand there.
 inline bool is_in_ring(const std::byte* at, const void* bytes, std::size_t size) noexcept {

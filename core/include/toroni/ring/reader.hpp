@@ -21,13 +21,19 @@
 namespace toroni::ring {
 
 struct Frame {
-    base::Position position;        // of its header
-    std::uint32_t length;           // of its body
-    std::uint32_t prefix : 31 {0};  // bytes of the body that the filter kept for itself
-    std::uint32_t flag : 1 {0};     // what else it found out
-    std::uint64_t number = 0;       // likewise
-    void* tag = nullptr;            // likewise
-    [[nodiscard]] std::uint64_t payload() const noexcept { return length - prefix; }
+    base::Position position = 0;  // of its header
+    std::uint32_t length = 0;     // of its body
+    std::uint32_t kept = 0;       // see keep()
+    std::uint64_t number = 0;     // what the filter found out
+    void* tag = nullptr;          // likewise
+    // The filter keeps the first bytes of the body for itself, and finds out a flag. Both are stored at once: who
+    // loaded them together soon after two stores would wait for these.
+    void keep(std::uint64_t prefix, bool flag) noexcept {
+        kept = static_cast<std::uint32_t>(prefix) | (flag ? 1u << 31 : 0);
+    }
+    [[nodiscard]] std::uint32_t prefix() const noexcept { return kept & ~(1u << 31); }
+    [[nodiscard]] bool flag() const noexcept { return (kept & 1u << 31) != 0; }
+    [[nodiscard]] std::uint64_t payload() const noexcept { return length - prefix(); }
 };
 
 // Where the frames of a run lie in the ring.
@@ -35,7 +41,7 @@ class Bodies {
 public:
     explicit Bodies(const Memory& memory) noexcept : data_(memory.data()), mask_(memory.capacity() - 1) {}
     [[nodiscard]] const std::byte* payload_of(const Frame& frame) const noexcept {
-        return data_ + ((frame.position + base::frame_header_size) & mask_) + frame.prefix;
+        return data_ + ((frame.position + base::frame_header_size) & mask_) + frame.prefix();
     }
     void copy(const Frame& frame, std::byte* to) const noexcept {
         base::copy_from_ring(to, payload_of(frame), frame.payload());
@@ -56,7 +62,7 @@ public:
         refuse,  // no message that this floor can read
     };
     virtual ~Filter() = default;
-    // May set the frame's prefix (at most its length), flag, number and tag.
+    // May keep a prefix of the frame's body, and set its flag, number and tag.
     virtual Verdict judge(const std::byte* body, Frame& frame) = 0;
 };
 

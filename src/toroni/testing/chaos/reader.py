@@ -13,7 +13,7 @@ from toroni.testing.chaos.log import ALL_LANES, UNKNOWN, Kind, Record, Role
 from toroni.testing.chaos.plan import LANES, Setting
 from toroni.testing.chaos.process import Process
 
-WAYS = ("recv", "recv_many", "iterate", "borrow", "descriptor", "dispatch", "asyncio", "async_for")
+WAYS = ("recv", "recv_many", "recv_columns", "iterate", "borrow", "descriptor", "dispatch", "asyncio", "async_for")
 _TIMEOUT = 0.05
 _CALLS_TO_LEAVE = 10_000
 
@@ -163,6 +163,8 @@ class ReaderProcess(Process):
             messages = [] if message is None else [message]
         elif self.way == "recv_many":
             messages = reader.recv_many(self.chooser.choice([1, 10, 500]), timeout=_TIMEOUT)
+        elif self.way == "recv_columns":
+            messages = list(reader.recv_columns(self.chooser.choice([1, 10, 5000]), timeout=_TIMEOUT))
         else:
             select.select([reader], [], [], _TIMEOUT)
             if self.way == "dispatch":
