@@ -71,6 +71,11 @@ def main() -> None:
                 while count < MESSAGES:
                     count += len(reader.recv_many())
 
+            def in_columns() -> None:
+                count = 0
+                while count < MESSAGES:
+                    count += len(reader.recv_columns())
+
             def one_by_one() -> None:
                 recv = reader.recv
                 for _ in range(MESSAGES):
@@ -80,6 +85,7 @@ def main() -> None:
             rows["iteration"] = best(iterate, fill)
             rows["recv"] = best(one_by_one, fill)
             rows["recv_many"] = best(in_batches, fill)
+            rows["recv_columns"] = best(in_columns, fill)
         with stream.reader() as raw_reader:
 
             def raw_in_batches() -> None:
@@ -87,7 +93,13 @@ def main() -> None:
                 while count < MESSAGES:
                     count += len(raw_reader.read_many())
 
+            def raw_in_columns() -> None:
+                count = 0
+                while count < MESSAGES:
+                    count += len(raw_reader.read_columns())
+
             rows["read_many"] = best(raw_in_batches, lambda: stream.write_many(raw))
+            rows["read_columns"] = best(raw_in_columns, lambda: stream.write_many(raw))
     unlink(name)
     for what, nanoseconds in rows.items():
         print(f"{what:32} {nanoseconds:7.1f} ns")

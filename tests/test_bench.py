@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import secrets
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import accumulate
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from toroni.bench.command import CommandError, Options, bench
 from toroni.bench.comparison import BATCHES, BLOCKING, POLLING, compare
 from toroni.bench.floors import Floor
 from toroni.bench.libraries.toroni_bus import ToroniBus
+from toroni.bench.libraries.toroni_columns import ToroniBusColumns, ToroniRmpColumns
+from toroni.bench.libraries.toroni_rmp import ToroniRmp
 from toroni.bench.library import Library
 from toroni.bench.machine import Entry
 from toroni.bench.measure import measure
@@ -63,9 +67,13 @@ def leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("leaves_nothing")
-@pytest.mark.parametrize("batches", [False, True])
-def test_ours_loses_nothing(batches: bool) -> None:
-    outcome = measure(ToroniBus(batches), ONE, TINY)
+@pytest.mark.parametrize(
+    "library",
+    [ToroniBus(batches=False), ToroniBus(batches=True), ToroniBusColumns(), ToroniRmp(), ToroniRmpColumns()],
+    ids=lambda library: library.name,
+)
+def test_ours_loses_nothing(library: Library) -> None:
+    outcome = measure(library, ONE, TINY)
     assert outcome.error is None
     assert (outcome.sent, outcome.lost, outcome.damaged, outcome.disordered) == ([2000], [0], 0, 0)
     assert len(outcome.rates) == 1
@@ -121,6 +129,29 @@ def test_what_goes_wrong_is_an_error_of_its_row(fault: str, scale: Scale, says: 
 
 
 # ---- the check of each message ----------------------------------------------------------------------------
+
+
+def columns_of(messages: list[bytes]) -> tuple[bytes, array.array[int]]:
+    return b"".join(messages), array.array("q", accumulate(map(len, messages), initial=0))
+
+
+def test_checker_looks_at_columns_as_at_messages() -> None:
+    sent = [payload.message(publisher, number, 16) for number in range(4) for publisher in range(2)]
+    for messages in (sent, sent[:3] + sent[5:], sent[::-1], [*sent[:3], b"short", b""]):
+        one, other = _floors.Checker(16, 2, 100), _floors.Checker(16, 2, 100)
+        assert one.accept_many(messages)
+        assert other.accept_columns(*columns_of(messages))
+        seen = [(c.received_by, c.damaged, c.disordered, c.order, c.ended) for c in (one, other)]
+        assert seen[0] == seen[1]
+    checker = _floors.Checker(16, 1, 100)
+    assert checker.accept_columns(*columns_of([payload.message(0, 0, 16)]))
+    assert not checker.accept_columns(*columns_of([]))
+    assert not checker.accept_columns(*columns_of([payload.last(0, 16)]))
+    assert checker.ended
+    checker.accept_columns(bytes(32), array.array("q", [16, 0, 48, -1]))  # outside: damaged, and not looked at
+    assert checker.damaged == 3
+    with pytest.raises(TypeError):
+        checker.accept_columns(bytes(16), [0, 16])
 
 
 def test_checker_sees_the_end_of_each_publisher() -> None:

@@ -153,7 +153,8 @@ def test_a_ring_that_cannot_be_is_an_error_of_its_row() -> None:
 def test_suites_are_found_by_name() -> None:
     assert suite_named("libraries").chosen([], quick=True) == suite_named("libraries").chosen([], quick=False)
     suite = suite_named("growth")
-    assert [one.name for one in suite.libraries()] == ["toroni", "toroni, batches", "toroni.rmp, batches"]
+    ours = ["toroni", "toroni, batches", "toroni, columns", "toroni.rmp, batches", "toroni.rmp, columns"]
+    assert [one.name for one in suite.libraries()] == ours
     assert [one.name for one in suite.chosen(["readers"], quick=True)] == ["readers-1", "readers-4", "readers-16"]
     assert [one.name for one in suite.chosen(["readers-2"], quick=True)] == ["readers-2"]
     assert len(suite.chosen(["ring", "writers"], quick=False)) == 12
@@ -166,7 +167,7 @@ def test_suites_are_found_by_name() -> None:
 def test_only_what_has_topics_goes_through_topics() -> None:
     suite = suite_named("growth")
     (workload,) = suite.chosen(["topics-100"], quick=False)
-    assert [workload.suits(library) for library in suite.libraries()] == [True, True, False]
+    assert [workload.suits(library) for library in suite.libraries()] == [True, True, True, False, False]
     batch, single = ToroniCore(batches=True), ToroniCore(batches=False)
     assert [LATENCY.workload(1, 1).suits(library) for library in (batch, single)] == [True, False]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from toroni.bench.workloads import Workload
 
-_WITH_TOPICS = ("toroni", "toroni, batches")
+_WITH_TOPICS = ("toroni", "toroni, batches", "toroni, columns")
 _PLAIN = Workload("", "")
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 

@@ -84,6 +84,26 @@ class Delivers(Protocol):
         """Calls `accept` with each message until it answers False. May return after `timeout` seconds without any."""
 
 
+class Columns(Protocol):
+    """Messages without an object for each."""
+
+    @property
+    def data(self) -> bytes:
+        """The payloads, behind each other."""
+
+    @property
+    def offsets(self) -> memoryview:
+        """Where each begins, and where the last one ends: 64-bit integers."""
+
+
+@runtime_checkable
+class ReceivesColumns(Protocol):
+    """A subscriber that has its batches in columns."""
+
+    def receive_columns(self, timeout: float) -> Columns:
+        """As `receive_many`."""
+
+
 class Library(Protocol):
     """One way to use one library.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from toroni.bench import payload
 from toroni.bench._floors import Checker
-from toroni.bench.library import Delivers, Library, Publisher, PublishesEach, Subscriber
+from toroni.bench.library import Delivers, Library, Publisher, PublishesEach, ReceivesColumns, Subscriber
 from toroni.bench.results import Received
 from toroni.bench.workloads import PACE, QUIET, Scale, Workload, batch_of, cycle_of
 
@@ -99,6 +99,8 @@ def _turn(subscriber: Subscriber, checker: Checker, batches: bool) -> Callable[[
     """Takes messages as long as some come."""
     if not batches and isinstance(subscriber, Delivers):
         return partial(subscriber.deliver, checker.accept, _TURN)
+    if batches and isinstance(subscriber, ReceivesColumns):
+        return partial(_take_columns, subscriber, checker)
     accept: Callable[[Any], bool] = checker.accept_many if batches else checker.accept
     receive: Callable[[float], Any] = subscriber.receive_many if batches else subscriber.receive
 
@@ -107,6 +109,13 @@ def _turn(subscriber: Subscriber, checker: Checker, batches: bool) -> Callable[[
             pass
 
     return take
+
+
+def _take_columns(subscriber: ReceivesColumns, checker: Checker) -> None:
+    more = True
+    while more:
+        columns = subscriber.receive_columns(_TURN)
+        more = checker.accept_columns(columns.data, columns.offsets)
 
 
 class Quiet:

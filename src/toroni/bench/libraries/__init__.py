@@ -15,6 +15,7 @@ from toroni.bench.libraries.multiprocessing_pipe import MultiprocessingPipe
 from toroni.bench.libraries.multiprocessing_queue import MultiprocessingQueue
 from toroni.bench.libraries.pyzmq_pubsub import PyzmqPubSub
 from toroni.bench.libraries.toroni_bus import ToroniBus
+from toroni.bench.libraries.toroni_columns import ToroniBusColumns, ToroniRmpColumns
 from toroni.bench.libraries.toroni_rmp import ToroniRmp
 from toroni.bench.libraries.unix_datagram import UnixDatagram
 from toroni.bench.libraries.zenoh_shared_memory import ZenohSharedMemory
@@ -26,7 +27,9 @@ def all_libraries() -> list[Library]:
     return [
         ToroniBus(batches=False),
         ToroniBus(batches=True),
+        ToroniBusColumns(),
         ToroniRmp(),
+        ToroniRmpColumns(),
         AeronPublication(batches=False),
         AeronPublication(batches=True),
         MmbusBus(batches=False),

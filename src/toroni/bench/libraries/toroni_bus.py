@@ -49,33 +49,39 @@ class _TopicPublisher(_Opened):
             post(topic, message)
 
 
-class _Subscriber:
+class BusSubscriber:
+    """Opens the bus, and takes messages as objects."""
+
     def __init__(self, setup: Setup) -> None:
         self._bus = Bus(setup.name)
         topics = payload.topics(setup.topics) if setup.subscribes_each else [payload.TOPIC]
-        self._reader = self._bus.subscribe(*topics, descendants=setup.topics > 0 and not setup.subscribes_each)
+        self.reader = self._bus.subscribe(*topics, descendants=setup.topics > 0 and not setup.subscribes_each)
 
     def deliver(self, accept: Callable[[Payload], bool], timeout: float) -> None:
-        for message in self._reader:
+        """Iterates."""
+        for message in self.reader:
             if not accept(message.data):
                 return
 
     def receive(self, timeout: float) -> Payload | None:
-        message = self._reader.recv(timeout)
+        """By `recv`."""
+        message = self.reader.recv(timeout)
         return None if message is None else message.data
 
     def receive_many(self, timeout: float) -> Sequence[Payload]:
-        return [message.data for message in self._reader.recv_many(timeout=timeout)]
+        """By `recv_many`."""
+        return [message.data for message in self.reader.recv_many(timeout=timeout)]
 
     def close(self) -> None:
+        """With its bus."""
         self._bus.close()
 
 
-class _LargeSubscriber(_Subscriber):
+class _LargeSubscriber(BusSubscriber):
     """Looks at messages in place."""
 
     def deliver(self, accept: Callable[[Payload], bool], timeout: float) -> None:
-        while (message := self._reader.borrow(timeout)) is not None:
+        while (message := self.reader.borrow(timeout)) is not None:
             with message:
                 goes_on = accept(message.data)
             if not goes_on:
@@ -103,7 +109,7 @@ class ToroniBus:
 
     def subscriber(self, channel: Setup, index: int) -> Subscriber:
         """Opens it to read."""
-        return _LargeSubscriber(channel) if channel.size >= _LARGE else _Subscriber(channel)
+        return _LargeSubscriber(channel) if channel.size >= _LARGE else BusSubscriber(channel)
 
     def close(self, channel: Setup) -> None:
         """Removes it."""

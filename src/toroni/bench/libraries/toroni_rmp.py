@@ -21,18 +21,23 @@ class _Publisher:
         self._stream.close()
 
 
-class _Subscriber:
+class RmpSubscriber:
+    """Opens the stream, and takes messages as objects."""
+
     def __init__(self, setup: Setup) -> None:
         self._stream = rmp.Stream(setup.name)
-        self._reader = self._stream.reader()
+        self.reader = self._stream.reader()
 
     def receive(self, timeout: float) -> Payload | None:
-        return self._reader.read(timeout)
+        """By `read`."""
+        return self.reader.read(timeout)
 
     def receive_many(self, timeout: float) -> Sequence[Payload]:
-        return self._reader.read_many(timeout=timeout)
+        """By `read_many`."""
+        return self.reader.read_many(timeout=timeout)
 
     def close(self) -> None:
+        """With its stream."""
         self._stream.close()
 
 
@@ -49,4 +54,4 @@ class ToroniRmp(ToroniBus):
 
     def subscriber(self, channel: Setup, index: int) -> Subscriber:
         """Opens it to read."""
-        return _Subscriber(channel)
+        return RmpSubscriber(channel)
