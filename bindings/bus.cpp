@@ -18,11 +18,20 @@ public:
         return Outbox(session.writer.max_body(), session.memory->generation(), descendants, &topics_);
     }
 
+    [[nodiscard]] const TopicCache& topics() const { return topics_; }
+
 private:
     mutable TopicCache topics_;
 };
 
 nb::object post_message(const Bus& self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    if (names == nullptr && count != 0) {
+        PlainMessage message = self.plain_message();
+        if (message.add_topic(self.topics(), arguments[0], self.session()->memory->generation()) &&
+            message.add_parts(arguments + 1, count - 1)) {
+            return self.write_one(message.batch(), self.default_policy());
+        }
+    }
     bool descendants = false;
     nb::handle backpressure = nb::none(), topic;
     take_keywords("post", arguments + count, names, [&](const auto& is, nb::handle value) {
@@ -46,7 +55,7 @@ nb::object post_message(const Bus& self, PyObject* const* arguments, Py_ssize_t 
     messages.add_topic(topic);
     for (Py_ssize_t i = first; i < count; ++i) messages.add_part(arguments[i]);
     messages.end_message();
-    return self.write_one(messages, backpressure);
+    return self.write_one(messages.batch(), self.policy(backpressure));
 }
 
 PyObject* post(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) noexcept {
@@ -107,7 +116,7 @@ std::size_t post_many(const Bus& self, nb::iterable iterable, nb::handle topic, 
         }
         messages.end_message();
     });
-    return self.write(messages, self.policy(backpressure)).count;
+    return self.write(messages.batch(), self.policy(backpressure)).count;
 }
 
 // A message of now, complete with its generation, to be written as a raw one later.
@@ -133,7 +142,7 @@ nb::tuple post_encoded(const Bus& self, const nb::list& bodies, nb::handle backp
     });
     blocking::WriteResult result;
     try {
-        self.write(messages, self.policy(backpressure), result);
+        self.write(messages.batch(), self.policy(backpressure), result);
     } catch (const nb::python_error& error) {
         return nb::make_tuple(result.count, nb::borrow(error.value()));
     }

@@ -84,8 +84,6 @@ public:
         ++count_;
     }
 
-    [[nodiscard]] std::uint64_t total() const { return total_; }
-
     // Valid as long as nothing is added.
     [[nodiscard]] ring::Batch batch() const { return {parts_.data(), count_, total_, largest_part_}; }
 

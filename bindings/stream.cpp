@@ -12,6 +12,10 @@ class Stream : public StreamBase {
 };
 
 nb::object write_message(const Stream& self, PyObject* const* buffers, Py_ssize_t count, PyObject* names) {
+    if (names == nullptr) {
+        PlainMessage message = self.plain_message();
+        if (message.add_parts(buffers, count)) return self.write_one(message.batch(), self.default_policy());
+    }
     nb::handle backpressure = nb::none();
     take_keywords("write", buffers + count, names, [&](const auto& is, nb::handle value) {
         if (is("backpressure")) backpressure = value;
@@ -20,7 +24,7 @@ nb::object write_message(const Stream& self, PyObject* const* buffers, Py_ssize_
     Outbox messages = self.outbox();
     for (Py_ssize_t i = 0; i < count; ++i) messages.add_part(buffers[i]);
     messages.end_message();
-    return self.write_one(messages, backpressure);
+    return self.write_one(messages.batch(), self.policy(backpressure));
 }
 
 PyObject* write(PyObject* self, PyObject* const* buffers, Py_ssize_t count, PyObject* names) noexcept {
@@ -35,7 +39,7 @@ std::size_t write_many(const Stream& self, nb::iterable iterable, nb::handle bac
         messages.add_part(buffer);
         messages.end_message();
     });
-    return self.write(messages, self.policy(backpressure)).count;
+    return self.write(messages.batch(), self.policy(backpressure)).count;
 }
 
 constexpr const char* write_doc =

@@ -130,36 +130,34 @@ const std::shared_ptr<Session>& StreamBase::writing_session() const {
     raise_role();
 }
 
-blocking::WriteResult StreamBase::write(const Outbox& messages, const Policy& policy) const {
+blocking::WriteResult StreamBase::write(const ring::Batch& messages, const Policy& policy) const {
     blocking::WriteResult result;
     write(messages, policy, result);
     return result;
 }
 
-nb::object StreamBase::write_one(const Outbox& messages, nb::handle backpressure) const {
+nb::object StreamBase::write_one(const ring::Batch& message, const Policy& policy) const {
     blocking::WriteResult result;
-    if (backpressure.is_none()) write(messages, default_policy_, result);
-    else write(messages, to_policy(backpressure), result);
+    write(message, policy, result);
     if (result.count == 0) return nb::none();
     nb::object position = nb::steal(PyLong_FromUnsignedLongLong(result.last));
     if (!position.is_valid()) throw nb::python_error();
     return position;
 }
 
-void StreamBase::write(const Outbox& messages, const Policy& policy, blocking::WriteResult& result) const {
+void StreamBase::write(const ring::Batch& messages, const Policy& policy, blocking::WriteResult& result) const {
     const std::shared_ptr<Session>& shared = writing_session();
     Session& session = *shared;
-    const ring::Batch batch = messages.batch();
     WriteWaiter waiter(shared, policy.callable);
-    if (messages.total() > copy_without_gil) waiter.before_wait();
-    blocking::write(*session.memory, session.writer, *session.notifier, batch, policy.request, waiter, result);
+    if (messages.bytes() > copy_without_gil) waiter.before_wait();
+    blocking::write(*session.memory, session.writer, *session.notifier, messages, policy.request, waiter, result);
     waiter.finish();
     if (result.status == blocking::WriteStatus::lock_timeout) raise_stalled(*session.memory, session.writer);
     if (result.status == blocking::WriteStatus::unusable) {
         raise("BusDamaged", "the writer mutex of '" + name_ + "' is damaged; remove the bus and make it anew");
     }
     if (result.status == blocking::WriteStatus::no_room && !policy.drop) {
-        raise_no_room(*session.memory, session.writer, batch.from(result.count), result.count);
+        raise_no_room(*session.memory, session.writer, messages.from(result.count), result.count);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "arguments.hpp"
 #include "gil.hpp"
 #include "outbox.hpp"
+#include "plain_message.hpp"
 #include "session.hpp"
 
 namespace toroni::bindings {
@@ -44,11 +45,17 @@ public:
         session.writer.prepare_to_lock();
         return Outbox(session.writer.max_body());
     }
-    blocking::WriteResult write(const Outbox& messages, const Policy& policy) const;
+    // The same for one plain message.
+    [[nodiscard]] PlainMessage plain_message() const {
+        const Session& session = *writing_session();
+        session.writer.prepare_to_lock();
+        return PlainMessage(session.writer.max_body());
+    }
+    blocking::WriteResult write(const ring::Batch& messages, const Policy& policy) const;
     // `result` says what was written also where it raises.
-    void write(const Outbox& messages, const Policy& policy, blocking::WriteResult& result) const;
+    void write(const ring::Batch& messages, const Policy& policy, blocking::WriteResult& result) const;
     // Where the message went; None if it was dropped.
-    [[nodiscard]] nb::object write_one(const Outbox& messages, nb::handle backpressure) const;
+    [[nodiscard]] nb::object write_one(const ring::Batch& message, const Policy& policy) const;
 
     // For Python's cycle collector: a policy may be a callable that leads back here.
     static int traverse(PyObject* self, visitproc visit, void* arg);

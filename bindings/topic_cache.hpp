@@ -21,7 +21,8 @@ public:
     std::size_t copy(nb::handle name, topic::Generation generation, bool descendants, std::byte* to) const noexcept {
         const Entry& entry = entries_[index_of(name)];
         if (entry.name.ptr() != name.ptr()) return 0;
-        std::memcpy(to, entry.header, longest);
+        std::memcpy(to, entry.header, mostly);
+        if (entry.size > mostly) std::memcpy(to + mostly, entry.header + mostly, longest - mostly);
         std::memcpy(to + base::topic_generation_offset, &generation, sizeof generation);
         to[base::topic_descendants_offset] = static_cast<std::byte>(descendants);
         return entry.size;
@@ -44,6 +45,7 @@ private:
         std::byte header[longest] = {};
     };
     static constexpr std::size_t count = 16;
+    static constexpr std::size_t mostly = 48;  // are no longer, and copied so at once
 
     static std::size_t index_of(nb::handle name) noexcept {
         return (reinterpret_cast<std::uintptr_t>(name.ptr()) >> 5) % count;
