@@ -104,7 +104,7 @@ public:
           waiter_(waiter),
           result_(result),
           rest_(&messages),
-          room_(memory, writer.owes_turn) {
+          room_(memory) {
         if (request.overwrite && !request.may_wait) rule_ = ring::RoomRule::overwrite;
     }
 

@@ -72,7 +72,7 @@ nb::tuple TopicReader::recv_columns(std::size_t most, std::optional<double> time
     if (use && has_pending()) {
         const std::size_t count = std::min(most, pending_.size() - next_pending_);
         messages.take(std::span(pending_).subspan(next_pending_, count));
-        next_pending_ += count;
+        for (std::size_t i = 0; i < count; ++i) pending_[next_pending_++].message.reset();
         note_last(messages.columns.last());
     } else if (use && fetch(most, most_bytes_a_run, deadline, messages)) {
         note_last(messages.columns.last());

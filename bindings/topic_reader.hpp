@@ -1,6 +1,7 @@
 // toroni._core.TopicReader: reads the messages of the topics that it has subscribed to.
 #pragma once
 
+#include <array>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -89,7 +90,8 @@ private:
     std::size_t known_bytes_ = 0;
     KnownTopics::value_type unknown_{{}, {}};  // one that is not remembered, since nobody wants it
     KnownTopics::value_type* last_known_ = nullptr;
-    std::vector<Pending> pending_;  // fetched ahead, from next_pending_ on
+    std::array<KnownTopics::value_type*, 64> recent_{};  // by their last bytes
+    std::vector<Pending> pending_;                       // fetched ahead, from next_pending_ on
     std::size_t next_pending_ = 0;
     TopicFilter filter_{*this};
     std::uint64_t columns_ = 0;           // how many there were

@@ -51,8 +51,7 @@ void look(Input& input, const ring::Memory& memory, ring::Writer& writer) {
 }
 
 void wait(const ring::Memory& memory) {
-    std::atomic<bool> owes_turn{false};
-    ring::Room room(memory, owes_turn);
+    ring::Room room(memory);
     if (room.is_others_turn() || !room.enter(os::Nanoseconds{1000})) return;
     room.sleep(room.sequence(), os::Nanoseconds{1000});
 }

@@ -100,7 +100,7 @@ void wait_for_room(const Options& options) {
 void wait_in_vain(const Options& options) {
     const auto memory = ring::Memory::open(options);
     ring::Writer writer(memory);
-    ring::Room room(*memory, writer.owes_turn);
+    ring::Room room(*memory);
     constexpr os::Nanoseconds a_moment{100'000};
     kill_sweep_begin();
     if (os::is_acquired(writer.try_lock_for(a_moment)) || room.enter(a_moment)) std::abort();

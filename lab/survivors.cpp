@@ -107,8 +107,7 @@ std::shared_ptr<Memory> open_soon(const ring::Options& options) {
 }
 
 void check_turn(const Memory& memory) {
-    std::atomic<bool> owes_turn{false};
-    ring::Room room(memory, owes_turn);
+    ring::Room room(memory);
     require(!room.is_others_turn(), "the dead keep the turn to wait for room");
     require(room.enter(os::Nanoseconds{0}), "the turn to wait for room cannot be had");
 }

@@ -125,6 +125,7 @@ class Session:
             "PYTHONUNBUFFERED": "1",
             "COLUMNS": "80",
             "NO_COLOR": "1",
+            "PYTEST_ADDOPTS": "",  # of who runs these tests
         }
 
     def save(self, block: Block) -> None:

@@ -23,7 +23,7 @@ from rich.console import Console
 from bench_libraries import Faulty
 from toroni.bench import _floors, payload, plots, report, workloads
 from toroni.bench.command import CommandError, Options, bench
-from toroni.bench.comparison import BATCHES, BLOCKING, POLLING, compare
+from toroni.bench.comparison import BATCHES, BLOCKING, COLUMNS, POLLING, compare
 from toroni.bench.floors import Floor
 from toroni.bench.libraries.toroni_bus import ToroniBus
 from toroni.bench.libraries.toroni_columns import ToroniBusColumns, ToroniRmpColumns
@@ -235,9 +235,14 @@ def test_ratios_compare_like_with_like() -> None:
         return Entry(name, name.startswith("toroni"), batches, polls, ""), Outcome(rate=rate)
 
     rows = [row("toroni", 30.0), row("toroni, batches", 100.0, batches=True), row("blocks", 10.0)]
-    rows += [row("polls", 60.0, polls=True), row("many", 50.0, batches=True)]
+    rows += [
+        row("polls", 60.0, polls=True),
+        row("many", 50.0, batches=True),
+        row("toroni, columns", 150.0, batches=True),
+    ]
     found = {one.kind: (one.peer, one.ratio) for one in compare((entry, summarize([one])) for entry, one in rows)}
-    assert found == {BATCHES: ("polls", 100 / 60), BLOCKING: ("blocks", 3.0), POLLING: ("polls", 0.5)}
+    batches, columns = ("polls", 100 / 60), ("polls", 150 / 60)
+    assert found == {COLUMNS: columns, BATCHES: batches, BLOCKING: ("blocks", 3.0), POLLING: ("polls", 0.5)}
     latencies = [(rows[0][0], Outcome(p50=10.0, p99=20.0)), (rows[2][0], Outcome(p50=25.0, p99=30.0))]
     assert [one.ratio for one in compare((entry, summarize([one])) for entry, one in latencies)] == [2.5]
 

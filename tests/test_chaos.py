@@ -80,7 +80,7 @@ def run(*arguments: str) -> str:
 
 
 def test_chaos_of_a_fixed_seed() -> None:
-    summary = run("--seconds", "40", "--seed", "7").splitlines()[-2]
+    summary = run("--seconds", "20", "--seed", "7").splitlines()[-2]
     numbers = re.fullmatch(
         r"\d+ rounds: ([\d,]+) messages, seen ([\d,]+) times; (\d+) kills, (\d+) stops, (\d+) forks, .*", summary
     )
@@ -89,7 +89,7 @@ def test_chaos_of_a_fixed_seed() -> None:
 
 
 def test_chaos_of_a_random_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    output = run("--seconds", "20")
+    output = run("--seconds", "15")
     with capsys.disabled():
         print(f"\n{output}")
 

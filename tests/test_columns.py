@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import random
 import threading
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy
@@ -55,6 +56,9 @@ def test_what_the_columns_are(bus_name: str) -> None:
             columns.data[0] = 1  # type: ignore[index]
         with pytest.raises(TypeError):
             columns.offsets[0] = 1
+        for name in ("data", "offsets", "positions", "message_size"):
+            with pytest.raises(AttributeError):
+                setattr(columns, name, None)
         assert list(pickle.loads(pickle.dumps(columns))) == [b"one", b"two", b"four"]
 
 
@@ -120,6 +124,18 @@ def test_what_was_fetched_ahead_comes_first(bus_name: str) -> None:
         while more := reader.recv_columns(timeout=0):
             seen += more
         assert [(one.topic, one.data) for one in seen if one is not None] == posted
+
+
+def test_what_was_taken_is_not_kept(bus_name: str) -> None:
+    size = 20 << 20
+    with Bus(bus_name, capacity="64 MiB") as bus, bus.subscribe("/a") as reader:
+        bus.post_many([b"x", bytes(size)], topic="/a")
+        tracemalloc.start()
+        assert reader.recv() is not None
+        assert tracemalloc.get_traced_memory()[0] > size  # fetched ahead
+        assert [len(one.data) for one in reader.recv_columns()] == [size]
+        assert tracemalloc.get_traced_memory()[0] < size
+        tracemalloc.stop()
 
 
 def test_none_at_all_and_wrong_arguments(bus_name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar, overload
 
 from toroni._core import Message
@@ -13,15 +13,15 @@ _Item = TypeVar("_Item")
 class ColumnsBase(Sequence[_Item]):
     """What both kinds have. Immutable; each message is made when it is asked for."""
 
-    __slots__ = ("_offsets", "_positions", "data", "message_size")
+    __slots__ = ("_data", "_message_size", "_offsets", "_positions")
 
     def __init__(self, data: bytes, offsets: bytes, positions: bytes, message_size: int | None) -> None:
-        self.data: bytes = data
+        self._data, self._offsets, self._positions, self._message_size = data, offsets, positions, message_size
+
+    @property
+    def data(self) -> bytes:
         """The payloads, behind each other."""
-        self.message_size: int | None = message_size
-        """Bytes of each message, where all have the same size; else None. 0 without messages."""
-        self._offsets = offsets
-        self._positions = positions
+        return self._data
 
     @property
     def offsets(self) -> memoryview:
@@ -32,6 +32,11 @@ class ColumnsBase(Sequence[_Item]):
     def positions(self) -> memoryview:
         """Of each message its position in the stream: unsigned 64-bit integers."""
         return memoryview(self._positions).cast("Q")
+
+    @property
+    def message_size(self) -> int | None:
+        """Bytes of each payload, where all have the same size; else None. 0 without messages."""
+        return self._message_size
 
     def __len__(self) -> int:
         return len(self._positions) // 8
@@ -49,25 +54,32 @@ class ColumnsBase(Sequence[_Item]):
 
     def _payload(self, number: int) -> bytes:
         offsets = self.offsets
-        return self.data[offsets[number] : offsets[number + 1]]
+        return self._data[offsets[number] : offsets[number + 1]]
+
+    def _payloads(self) -> Iterator[bytes]:
+        offsets = self.offsets.tolist()
+        return map(self._data.__getitem__, map(slice, offsets, offsets[1:]))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__module__}.Columns of {len(self)} messages, {len(self.data)} bytes>"
+        return f"<{type(self).__module__}.Columns of {len(self)} messages, {len(self._data)} bytes>"
 
 
 class Columns(ColumnsBase[Message]):
     """Messages in columns, from `Reader.recv_columns`; a sequence of `Message` as well."""
 
     __module__ = "toroni"  # where users find it
-    __slots__ = ("_topic_indices", "topics")
+    __slots__ = ("_topic_indices", "_topics")
 
     def __init__(
         self, columns: tuple[bytes, bytes, bytes, int | None], topic_indices: bytes, topics: tuple[str, ...]
     ) -> None:
         super().__init__(*columns)
-        self.topics: tuple[str, ...] = topics
+        self._topic_indices, self._topics = topic_indices, topics
+
+    @property
+    def topics(self) -> tuple[str, ...]:
         """The topics that there are, each once."""
-        self._topic_indices = topic_indices
+        return self._topics
 
     @property
     def topic_indices(self) -> memoryview:
@@ -75,4 +87,7 @@ class Columns(ColumnsBase[Message]):
         return memoryview(self._topic_indices).cast("i")
 
     def _item(self, number: int) -> Message:
-        return Message(self.topics[self.topic_indices[number]], self._payload(number), self.positions[number])
+        return Message(self._topics[self.topic_indices[number]], self._payload(number), self.positions[number])
+
+    def __iter__(self) -> Iterator[Message]:
+        return map(Message, map(self._topics.__getitem__, self.topic_indices), self._payloads(), self.positions)

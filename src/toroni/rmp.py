@@ -15,6 +15,7 @@ in one order, each once and whole, or is told what it missed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, overload
 
 from toroni import _core
@@ -54,6 +55,9 @@ class Columns(ColumnsBase[bytes]):
 
     def _item(self, number: int) -> bytes:
         return self._payload(number)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._payloads()
 
 
 class Reader(Closing, _core.Reader):

@@ -58,6 +58,11 @@ class Entry:
     polls: bool
     version: str
 
+    @property
+    def in_columns(self) -> bool:
+        """Whether its batches come without an object for each message."""
+        return self.name.endswith(", columns")
+
 
 def entries(libraries: Iterable[Library]) -> list[Entry]:
     """One for each."""

@@ -1,16 +1,15 @@
 // Writers that wait for room: one at a time, in turn, so that small messages cannot starve a large one.
 //
-// Whoever wants to wait takes room_mutex and keeps it until its message is published or given up; the others queue on
-// it, even if their message would fit. Who gave it back and wants to wait again lets those go first. Its lock word
-// tells readers that a writer waits. The holder sleeps on space_seq; a reader that made room raises it. A reader's
-// death raises nothing: hence the holder sleeps in short slices and looks at the lock words again. A killed holder
-// leaves the word owner-died, which readers ignore and the next writer takes over.
+// Whoever wants to wait takes room_mutex and keeps it until its message is published or given up; the others
+// queue on it, even if their message would fit. Its lock word tells readers that a writer waits. The holder
+// sleeps on space_seq; a reader that made room raises it. A reader's death raises nothing: hence the holder
+// sleeps in short slices and looks at the lock words again. A killed holder leaves the word owner-died, which
+// readers ignore and the next writer takes over.
 #pragma once
 
 #include <sched.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -25,10 +24,9 @@ class Room {
 public:
     static constexpr os::Nanoseconds slice{20'000'000};
 
-    // Both outlive it; `owes_turn` is kept from one to the next. On a segment without our extension there is no queue:
-    // waiters only look again.
-    Room(const Memory& memory, std::atomic<bool>& owes_turn) noexcept
-        : extension_(memory.ring_extension()), info_(memory.info_extension()), owes_turn_(owes_turn) {}
+    // `memory` outlives it. On a segment without our extension there is no queue: waiters only look again.
+    explicit Room(const Memory& memory) noexcept
+        : extension_(memory.ring_extension()), info_(memory.info_extension()) {}
     ~Room() { leave(); }
     Room(const Room&) = delete;
     Room& operator=(const Room&) = delete;
@@ -44,7 +42,6 @@ public:
     [[nodiscard]] bool enter(os::Nanoseconds timeout) noexcept {
         if (extension_ == nullptr || entered_) return true;
         if (is_this_thread(os::load_lock_word(extension_->room_mutex))) return true;
-        if (owes_turn_.load(std::memory_order_relaxed)) let_others_go_first();
         const os::LockResult result = os::try_lock_for(extension_->room_mutex, timeout);
         entered_ = os::is_acquired(result);
         return entered_ || result == os::LockResult::unusable;
@@ -55,12 +52,15 @@ public:
         return extension_ == nullptr ? 0 : os::owner_of(os::load_lock_word(extension_->room_mutex));
     }
 
+    // Gives the turn back, and lets those who queue take it before we could want it again: a woken thread needs
+    // longer to come than we to write the next message.
     void leave() noexcept {
         if (!entered_) return;
         const bool somebody_queues = (os::load_lock_word(extension_->room_mutex) & FUTEX_WAITERS) != 0;
         os::unlock(extension_->room_mutex);
         entered_ = false;
-        if (somebody_queues) owes_turn_.store(true, std::memory_order_relaxed);
+        constexpr int looks = 100;
+        for (int i = 0; somebody_queues && i < looks && holder() == 0; ++i) sched_yield();
     }
 
     // To be read after enter() and before looking for room, then given to sleep().
@@ -78,14 +78,6 @@ public:
     }
 
 private:
-    // Those who queued when we gave the turn back: a woken thread needs longer to come than we to write the next
-    // message, and meanwhile we go on if there is room. But to wait for it is theirs first.
-    void let_others_go_first() noexcept {
-        owes_turn_.store(false, std::memory_order_relaxed);
-        constexpr int looks = 100;
-        for (int i = 0; i < looks && holder() == 0; ++i) sched_yield();
-    }
-
     // A signal handler that writes while the very same thread waits for room shares its turn.
     static bool is_this_thread(std::uint32_t word) noexcept {
         return os::owner_of(word) != 0 && os::owner_of(word) == static_cast<std::uint32_t>(gettid());
@@ -93,7 +85,6 @@ private:
 
     base::RingExtension* extension_;
     const base::ReaderInfoExtension* info_;
-    std::atomic<bool>& owes_turn_;
     bool entered_ = false;
 };
 

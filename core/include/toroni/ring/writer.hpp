@@ -82,8 +82,6 @@ public:
     [[nodiscard]] std::vector<ReaderStatus> readers_in_the_way(const Batch& messages) const;
     // The thread that had the turn to wait for room, and did not move for long: not queued behind again.
     std::atomic<std::uint32_t> stalled_turn{0};
-    // We gave that turn back while others queued for it.
-    std::atomic<bool> owes_turn{false};
 
     // What changes as long as the holder of the writer mutex goes on: its thread id, and where the stream is.
     struct Progress {
