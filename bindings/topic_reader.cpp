@@ -17,14 +17,6 @@ constexpr std::uint64_t bytes_ahead = 64 * 1024;
 constexpr std::size_t most_known = 16 * 1024;
 constexpr std::size_t most_known_bytes = 4u << 20;
 
-// A number that the topics of a bus mostly differ in, at less cost than a hash: they differ in their last bytes.
-std::size_t place_of(std::string_view topic) {
-    std::uint64_t tail = topic.size();
-    const std::size_t size = std::min(topic.size(), sizeof tail);
-    std::memcpy(&tail, topic.data() + topic.size() - size, size);
-    return static_cast<std::size_t>(tail * 0x9E3779B97F4A7C15 >> 32);
-}
-
 nb::object lend(std::unique_ptr<Loan> loan, nb::object topic, base::Position position) {
     nb::object shown = nb::cast(loan.release(), nb::rv_policy::take_ownership);
     return nb::cast(new Borrowed(std::move(shown), std::move(topic), position), nb::rv_policy::take_ownership);
@@ -49,9 +41,7 @@ void TopicReader::forget_topics() {
 }
 
 TopicReader::KnownTopics::value_type& TopicReader::recognise(std::string_view topic) {
-    auto*& recent = recent_[place_of(topic) % recent_.size()];
-    if (recent != nullptr && recent->first == topic) return *(last_known_ = recent);
-    if (const auto found = known_.find(topic); found != known_.end()) return *(last_known_ = recent = &*found);
+    if (const auto found = known_.find(topic); found != known_.end()) return *found;
     const topic::Route route = subscriptions_.route(topic);
     // Frames of this run point to what is known: nothing is forgotten now, but what is unwanted need not be known.
     const bool is_unwanted = route.to_descendants == topic::Route::nobody;
@@ -60,17 +50,25 @@ TopicReader::KnownTopics::value_type& TopicReader::recognise(std::string_view to
         return unknown_;
     }
     known_bytes_ += topic.size();
-    return *(last_known_ = recent = &*known_.emplace(topic, KnownTopic{route, {}}).first);
+    return *known_.emplace(topic, KnownTopic{route, {}}).first;
 }
 
 ring::Filter::Verdict TopicReader::TopicFilter::judge(const std::byte* body, ring::Frame& frame) {
     auto* known = reader_.last_known_;
     topic::Header header;
-    if (known == nullptr || !topic::has_topic(body, frame.length, known->first, header)) {
-        const auto decoded = decoder_.decode(body, frame.length);
-        if (!decoded) return Verdict::refuse;
-        header = *decoded;
-        known = &reader_.recognise(header.topic);
+    const auto is_it = [&] { return known != nullptr && topic::has_topic(body, frame.length, known->first, header); };
+    if (!is_it()) {
+        // Looked up only if it was not lately: a private copy of a topic, and a hash, cost as much as all the rest.
+        auto*& recent = reader_.recent_[topic::last_bytes(body, frame.length) * 0x9E3779B97F4A7C15 >> 54];
+        known = recent;
+        if (!is_it()) {
+            const auto decoded = decoder_.decode(body, frame.length);
+            if (!decoded) return Verdict::refuse;
+            header = *decoded;
+            known = &reader_.recognise(header.topic);
+            if (known != &reader_.unknown_) recent = known;
+        }
+        if (known != &reader_.unknown_) reader_.last_known_ = known;
     }
     if (!known->second.route.admits(header)) return Verdict::skip;
     frame.keep(header.size, header.descendants);

@@ -90,8 +90,8 @@ private:
     std::size_t known_bytes_ = 0;
     KnownTopics::value_type unknown_{{}, {}};  // one that is not remembered, since nobody wants it
     KnownTopics::value_type* last_known_ = nullptr;
-    std::array<KnownTopics::value_type*, 64> recent_{};  // by their last bytes
-    std::vector<Pending> pending_;                       // fetched ahead, from next_pending_ on
+    std::array<KnownTopics::value_type*, 1024> recent_{};  // by topic::last_bytes, of which the upper 10 bits count
+    std::vector<Pending> pending_;                         // fetched ahead, from next_pending_ on
     std::size_t next_pending_ = 0;
     TopicFilter filter_{*this};
     std::uint64_t columns_ = 0;           // how many there were

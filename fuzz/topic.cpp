@@ -47,6 +47,10 @@ void check_decoding(const std::string& body, const std::string& expected) {
         topic::encode_header(again.data(), header->generation, header->descendants, header->topic);
         require(std::memcmp(again.data(), body.data(), again.size()) == 0);
     }
+    const std::uint64_t last = topic::last_bytes(block.get(), body.size());
+    if (header && header->topic.size() <= 128) {
+        require(std::memcmp(&last, body.data() + header->size - 1 - sizeof last, sizeof last) == 0);
+    }
     Header quick;
     const bool found = topic::has_topic(block.get(), body.size(), expected, quick);
     if (expected.size() <= base::max_topic_size) require(found == (header && header->topic == expected));

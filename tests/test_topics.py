@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import pickle
+import random
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -64,6 +65,23 @@ def test_matching(bus_name: str, subscribed: str, below: bool, posted: str, to_b
         assert (message is not None) == met
         assert message is None or (message.topic, message.data) == (posted, b"x")
         assert tp.is_below(posted, subscribed) or not (met and below and posted != subscribed) or to_below
+
+
+def test_topics_that_look_alike_are_told_apart(bus_name: str) -> None:
+    """In any order: the same last bytes, short and long ones, more than are remembered by their last bytes."""
+    chooser = random.Random(3)
+    topics = ["", "/", "/a", "/a/b", "a", "/1/temperature", "/2/temperature", "temperature", "/\u00e9" * 30]
+    topics += ["/x" * 100, "/x" * 100 + "/y", "/y" * 100, *(f"/s/{number:03}/value" for number in range(1500))]
+    posted = [(chooser.choice(topics[: chooser.choice([3, 12, 1512])]), b"%d" % number) for number in range(5000)]
+    wanted = [topic for topic in topics if "3" not in topic]
+    with Bus(bus_name) as bus, bus.subscribe("", descendants=True) as everything, bus.subscribe(*wanted) as some:
+        for first in range(0, len(posted), 500):
+            bus.post_many(posted[first : first + 500])
+        for reader, expected in ((everything, posted), (some, [one for one in posted if "3" not in one[0]])):
+            seen: list[tuple[str, bytes]] = []
+            while messages := reader.recv_many(timeout=0):
+                seen += [(message.topic, message.data) for message in messages]
+            assert seen == expected
 
 
 def test_a_message_that_meets_several_subscriptions_comes_once(bus_name: str) -> None:

@@ -108,6 +108,8 @@ TEST(what_is_encoded_is_decoded) {
         CHECK_EQUAL(header->generation, 0x0123456789abcdefu);
         CHECK_EQUAL(header->descendants, size % 2 == 1);
         CHECK(header->topic == name);
+        const std::uint64_t last = topic::last_bytes(reinterpret_cast<const std::byte*>(body.data()), body.size());
+        CHECK(size < 8 || last == 0x7878787878787878);  // of a longer one that of its first part
         CHECK_EQUAL(header->size, base::topic_name_offset + size + 1);
         for (std::size_t cut = 0; cut < std::min<std::size_t>(header->size, 200); ++cut) {  // the NUL is missing
             const std::vector<std::byte> part(reinterpret_cast<const std::byte*>(body.data()),
@@ -124,6 +126,8 @@ TEST(garbage_is_refused_or_read_within_its_bounds) {
         std::vector<std::byte> body(chooser() % 150);  // of exact size: the sanitizer sees a byte too far
         for (auto& byte : body) byte = static_cast<std::byte>(chooser() % 4);
         const auto header = decoder.decode(body.data(), body.size());
+        const std::uint64_t last = topic::last_bytes(body.data(), body.size());
+        if (header) CHECK(std::memcmp(&last, body.data() + header->size - 9, sizeof last) == 0);
         if (header) CHECK(header->size <= body.size() && header->topic.size() + 10 == header->size);
     }
 }

@@ -28,6 +28,11 @@ inline bool is_in_ring(const std::byte* at, const void* bytes, std::size_t size)
     }
     return true;
 }
+inline std::size_t length_in_ring(const std::byte* at, std::size_t most) noexcept {
+    std::size_t length = 0;
+    while (length != most && __atomic_load_n(at + length, __ATOMIC_RELAXED) != std::byte{0}) ++length;
+    return length;
+}
 #else
 // A front and a back, which may overlap: what is from one to two of them long.
 template <class Block>
@@ -63,6 +68,10 @@ inline void copy_to_ring(std::byte* to, const void* from, std::size_t size) noex
 // Whether these bytes stand there.
 inline bool is_in_ring(const std::byte* at, const void* bytes, std::size_t size) noexcept {
     return std::memcmp(at, bytes, size) == 0;
+}
+// How many bytes stand before the first NUL, or `most`.
+inline std::size_t length_in_ring(const std::byte* at, std::size_t most) noexcept {
+    return strnlen(reinterpret_cast<const char*>(at), most);
 }
 #endif
 
