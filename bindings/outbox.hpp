@@ -122,22 +122,29 @@ private:
                                      "; make it with a larger capacity");
     }
     [[gnu::noinline]] void encode(nb::handle name) {
-        std::size_t size = 0;
-        std::byte* to = header_ == nullptr ? first_header_ : nullptr;
-        if (to != nullptr && topics_ != nullptr) size = topics_->copy(name, generation_, descendants_, to);
+        std::byte* to = header_ == nullptr ? first_header_ : room_for_header(TopicCache::longest);
+        std::size_t size = topics_ == nullptr ? 0 : topics_->copy(name, generation_, descendants_, to);
         if (size == 0) {
             const TopicName topic(name);
             size = topic::header_size(topic.text());
-            if (to == nullptr || size > sizeof first_header_) {
-                headers_.push_back(std::make_unique<std::byte[]>(size));
-                to = headers_.back().get();
-            }
+            if (size > TopicCache::longest) to = room_for_header(size);
             topic::encode_header(to, generation_, descendants_, topic.text());
             if (topics_ != nullptr) topics_->remember(name, to, size);
         }
+        if (to != first_header_) next_header_ = to + size;
         topic_ = name.ptr();  // which is kept: its address says which one it was
         header_ = to;
         header_size_ = static_cast<std::uint32_t>(size);
+    }
+
+    std::byte* room_for_header(std::size_t size) {
+        if (static_cast<std::size_t>(headers_end_ - next_header_) < size) {
+            const std::size_t block = std::max(std::size_t{4096} << std::min<std::size_t>(headers_.size(), 4), size);
+            headers_.push_back(std::make_unique<std::byte[]>(block));
+            next_header_ = headers_.back().get();
+            headers_end_ = next_header_ + block;
+        }
+        return next_header_;
     }
 
     std::uint64_t longest_;
@@ -148,7 +155,9 @@ private:
     SmallVector<PyObject*, 8> kept_;
     SmallVector<Py_buffer, 2> views_;
     std::byte first_header_[TopicCache::longest];
-    std::vector<std::unique_ptr<std::byte[]>> headers_;
+    std::vector<std::unique_ptr<std::byte[]>> headers_;  // blocks of further ones
+    std::byte* next_header_ = nullptr;
+    std::byte* headers_end_ = nullptr;
     PyObject* topic_ = nullptr;
     const std::byte* header_ = nullptr;  // of topic_
     std::uint32_t header_size_ = 0;

@@ -84,6 +84,19 @@ def test_topics_that_look_alike_are_told_apart(bus_name: str) -> None:
             assert seen == expected
 
 
+def test_one_batch_of_many_topics(bus_name: str) -> None:
+    """Headers of all sizes, again and again, with those that are remembered as they are and those that are too long."""
+    chooser = random.Random(4)
+    topics = ["/" + "t" * size for size in [*range(140), 500, 1000, 4000]]
+    posted = [(chooser.choice(topics), b"%d" % number) for number in range(3000)]
+    with Bus(bus_name, capacity="16 MiB") as bus, bus.subscribe("", descendants=True) as reader:
+        assert bus.post_many(posted) == len(posted)
+        seen: list[tuple[str, bytes]] = []
+        while messages := reader.recv_many(timeout=0):
+            seen += [(message.topic, message.data) for message in messages]
+        assert seen == posted
+
+
 def test_a_message_that_meets_several_subscriptions_comes_once(bus_name: str) -> None:
     with Bus(bus_name) as bus, bus.subscribe("/a", "/a/b", "", descendants=True) as reader:
         reader.subscribe("/a/b", "/a/b")
