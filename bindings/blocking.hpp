@@ -272,8 +272,8 @@ private:
     const WriteRequest& request_;
     Waiter& waiter_;
     WriteResult& result_;
-    const ring::Batch*
-        rest_;  // not copied on the way that is mostly taken: that would wait for the stores of its parts
+    // Mostly what was given, and not copied: that would wait for the stores of its parts.
+    const ring::Batch* rest_;
     ring::Batch later_;
     ring::Batch first_;
     ring::Room room_;

@@ -45,7 +45,7 @@ private:
         std::byte header[longest] = {};
     };
     static constexpr std::size_t count = 16;
-    static constexpr std::size_t mostly = 48;  // are no longer, and copied so at once
+    static constexpr std::size_t mostly = 48;  // is as long as they are; so much is copied at once
 
     static std::size_t index_of(nb::handle name) noexcept {
         return (reinterpret_cast<std::uintptr_t>(name.ptr()) >> 5) % count;

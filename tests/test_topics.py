@@ -84,6 +84,25 @@ def test_topics_that_look_alike_are_told_apart(bus_name: str) -> None:
             assert seen == expected
 
 
+@pytest.mark.parametrize(
+    "topic", ["", "/a", "/" + "t" * 37, "/" + "t" * 38, "/" + "t" * 101, "/" + "t" * 102, "/\u00e9"]
+)
+def test_plain_messages_are_like_all_others(bus_name: str, topic: str) -> None:
+    """To a topic that was posted to before, of bytes objects: the shortest way there is."""
+    with Bus(bus_name, capacity="64 KiB") as bus, bus.subscribe(topic) as reader:
+        for parts in ([], [b""], [b"one"], [b"one", b"", b"three"], [b"1", b"2", b"3", b"4"], [bytes(5000), b"end"]):
+            for buffers in (parts, parts, [bytearray(part) for part in parts]):
+                start = bus.post(topic, *buffers)
+                assert start is not None
+                assert bus.position - start == 5 + 9 + len(topic.encode()) + 1 + len(b"".join(parts))
+            assert [message.data for message in reader.recv_many()] == [b"".join(parts)] * 3
+        for form in (bytes, bytearray):
+            with pytest.raises(toroni.MessageTooLarge):
+                bus.post(topic, form(1 << 16))
+            with pytest.raises(TypeError):
+                bus.post(topic, form(1), "text")  # type: ignore[arg-type]
+
+
 def test_one_batch_of_many_topics(bus_name: str) -> None:
     """Headers of all sizes, again and again, with those that are remembered as they are and those that are too long."""
     chooser = random.Random(4)
